@@ -1,0 +1,90 @@
+//! The plan: what a run was going to do, drawn from the scenario and the seed before anything is started.
+//!
+//! `plan.jsonl` holds one [`Line`] a line: every template, then every level, then every workflow.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One line of `plan.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Line {
+    /// A workflow template: its tasks and their order.
+    Template(Template),
+    /// A level of load.
+    Level(Level),
+    /// One workflow of a level.
+    Workflow(Workflow),
+}
+
+/// A workflow template: what its definition says, and the CSV of durations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// Name of the Conductor definition.
+    pub name: String,
+    /// Worker tasks in definition order.
+    pub tasks: Vec<TemplateTask>,
+    /// Length of the longest path through the nominal durations, workflow seconds.
+    pub critical_path_s: f64,
+}
+
+/// One worker task of a template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemplateTask {
+    /// Reference name in the definition.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Task type (queue name).
+    pub task_type: String,
+    /// Title for people.
+    pub title: String,
+    /// Pool of workers that does it (the agent).
+    pub pool: String,
+    /// Nominal duration, workflow seconds.
+    pub nominal_s: f64,
+    /// Reference names of its direct predecessors, from the definition.
+    pub after: Vec<String>,
+    /// Steps inside the task and their share of it, workflow seconds; mostly empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps_s: BTreeMap<String, f64>,
+}
+
+/// How load is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// N workflows are kept in flight.
+    Closed,
+}
+
+/// A level of load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// Its name, unique in the scenario: `baseline-1x`, `1x`, `3x`, `10x`.
+    pub name: String,
+    /// The template that it starts.
+    pub template: String,
+    /// How load is offered.
+    pub model: Model,
+    /// Workflows in flight.
+    pub concurrency: u32,
+    /// Workflows that each place in flight starts, one after another.
+    pub waves: u32,
+    /// Slots of each pool.
+    pub slots: BTreeMap<String, u32>,
+    /// Real seconds after the last start by which everything must be terminal.
+    pub drain_s: f64,
+}
+
+/// One workflow of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workflow {
+    /// Name of its level.
+    pub level: String,
+    /// Its index: the same index has the same drawn durations at every level.
+    pub index: u64,
+    /// The correlation id that the start carries.
+    pub correlation_id: String,
+    /// Drawn duration of each task, workflow seconds, by reference name.
+    pub durations_s: BTreeMap<String, f64>,
+}
