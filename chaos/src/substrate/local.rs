@@ -1,0 +1,290 @@
+//! Nodes as child processes of this one: spawned until ready, ended gently or at once, never left behind.
+
+use super::{log_tail, spawner};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Name for messages: `engine`, `load`.
+    pub name: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Variables added to the environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Takes its standard error, and its standard output too. Appended to, so that a restarted node keeps its past.
+    pub log: PathBuf,
+    /// How it says that it is ready; `None`: it is ready as soon as it runs.
+    pub ready: Option<Ready>,
+}
+
+/// A line on standard output that says "ready".
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// How the line begins; the rest of it is [`Node::ready_text`].
+    pub prefix: String,
+    /// How long it may take.
+    pub within: Duration,
+}
+
+/// Why a node could not be started or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The program could not be executed.
+    #[error("cannot start {name}: {program}: {source}; is the program there and executable?")]
+    Start {
+        /// The node.
+        name: String,
+        /// What was executed.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log file could not be opened.
+    #[error("cannot write the log of {name}, {log}: {source}; is its folder there and writable?")]
+    Log {
+        /// The node.
+        name: String,
+        /// The file.
+        log: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{name} ended before it was ready ({status}); the end of {log}:\n{tail}")]
+    EndedEarly {
+        /// The node.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of it.
+        tail: String,
+    },
+    /// It runs, and did not say that it is ready.
+    #[error("{name} was not ready within {within:?} and was killed; the end of {log}:\n{tail}")]
+    NotReady {
+        /// The node.
+        name: String,
+        /// How long it had.
+        within: Duration,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of it.
+        tail: String,
+    },
+    /// Signalling or waiting failed.
+    #[error("cannot end or await {name} (process {pid}): {source}")]
+    Control {
+        /// The node.
+        name: String,
+        /// Its process.
+        pid: u32,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A running (or ended) child process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    ready_text: String,
+}
+
+impl Node {
+    /// Starts a node and returns when it is ready. Blocks: call it from a thread that may wait.
+    ///
+    /// # Errors
+    /// The program is missing, ended early or was not ready in time; nothing is left running then.
+    pub fn spawn(spec: &Spec) -> Result<Node, NodeError> {
+        let log_error = |source| NodeError::Log { name: spec.name.clone(), log: spec.log.clone(), source };
+        let log = OpenOptions::new().create(true).append(true).open(&spec.log).map_err(log_error)?;
+        let stdout_log = log.try_clone().map_err(log_error)?;
+        let mut command = Command::new(&spec.program);
+        command.args(&spec.args).envs(spec.env.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(log));
+        let start_error = |source| NodeError::Start {
+            name: spec.name.clone(),
+            program: spec.program.display().to_string(),
+            source,
+        };
+        let mut child = spawner::spawn(command).map_err(start_error)?;
+        let stdout = child.stdout.take();
+        let mut node =
+            Node { name: spec.name.clone(), child, log: spec.log.clone(), ready_text: String::new() };
+        let prefix = spec.ready.as_ref().map(|ready| ready.prefix.clone());
+        let ready_lines = drain(stdout, stdout_log, prefix).map_err(start_error)?;
+        if let Some(ready) = &spec.ready {
+            node.ready_text = node.await_ready(&ready_lines, ready.within)?;
+        }
+        Ok(node)
+    }
+
+    fn await_ready(&mut self, lines: &Receiver<String>, within: Duration) -> Result<String, NodeError> {
+        let outcome = lines.recv_timeout(within);
+        if let Ok(text) = outcome {
+            return Ok(text);
+        }
+        // Its output closed: it is about to end, or it closed the pipe and will never be ready.
+        let ended = match outcome {
+            Err(RecvTimeoutError::Disconnected) => self.wait(within)?,
+            _ => None,
+        };
+        self.kill()?;
+        let (name, log, tail) = (self.name.clone(), self.log.clone(), log_tail::of(&self.log));
+        Err(match ended {
+            Some(status) => NodeError::EndedEarly { name, status: status.to_string(), log, tail },
+            None => NodeError::NotReady { name, within, log, tail },
+        })
+    }
+
+    /// What followed the ready prefix on its line.
+    #[must_use]
+    pub fn ready_text(&self) -> &str {
+        &self.ready_text
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The last lines of its log, for messages.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        log_tail::of(&self.log)
+    }
+
+    /// True while the process runs.
+    ///
+    /// # Errors
+    /// The system refused to tell.
+    pub fn is_running(&mut self) -> Result<bool, NodeError> {
+        Ok(self.exit_status()?.is_none())
+    }
+
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// The system refused to tell.
+    pub fn exit_status(&mut self) -> Result<Option<ExitStatus>, NodeError> {
+        self.child.try_wait().map_err(|source| self.control(source))
+    }
+
+    /// Waits for the process to end by itself, `limit` at most; `None` when it still runs. Blocks.
+    ///
+    /// # Errors
+    /// The system refused to tell.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>, NodeError> {
+        if let Some(status) = self.exit_status()? {
+            return Ok(Some(status));
+        }
+        await_end(self.pid(), limit).map_err(|source| self.control(source))?;
+        self.exit_status()
+    }
+
+    /// SIGKILL, and the process is gone when this returns.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn kill(&mut self) -> Result<ExitStatus, NodeError> {
+        // `Child::kill` sends nothing to a process that was reaped already, so a reused id is never hit.
+        self.child.kill().map_err(|source| self.control(source))?;
+        self.child.wait().map_err(|source| self.control(source))
+    }
+
+    /// SIGTERM, then SIGKILL after `grace`. The process is gone when this returns. Blocks.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn stop(&mut self, grace: Duration) -> Result<ExitStatus, NodeError> {
+        if let Some(status) = self.exit_status()? {
+            return Ok(status);
+        }
+        // SAFETY: plain kill(2). The child is not reaped yet (checked above, and only `&mut self` reaps), so the id
+        // is still its own.
+        unsafe { libc::kill(self.pid().cast_signed(), libc::SIGTERM) };
+        match self.wait(grace)? {
+            Some(status) => Ok(status),
+            None => self.kill(),
+        }
+    }
+
+    fn control(&self, source: io::Error) -> NodeError {
+        NodeError::Control { name: self.name.clone(), pid: self.child.id(), source }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.kill();
+        }
+    }
+}
+
+/// Copies standard output into the log for as long as the node lives (a full pipe would stop it), and sends what
+/// follows `prefix` on the first line that begins with it.
+fn drain(
+    stdout: Option<ChildStdout>,
+    mut log: File,
+    prefix: Option<String>,
+) -> io::Result<Receiver<String>> {
+    let (sender, receiver) = channel();
+    let Some(stdout) = stdout else { return Ok(receiver) };
+    std::thread::Builder::new().name("node-stdout".to_owned()).spawn(move || {
+        let mut waiting = prefix.map(|prefix| (prefix, sender));
+        let mut reader = BufReader::new(stdout);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(length) if length > 0) {
+            // A log that cannot be written must not stop the node: its output goes on being read.
+            let _ = log.write_all(&line);
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if let Some(rest) = waiting.as_ref().and_then(|(prefix, _)| text.strip_prefix(prefix.as_str()))
+                && let Some((_, sender)) = waiting.take()
+            {
+                let _ = sender.send(rest.to_owned());
+            }
+            line.clear();
+        }
+    })?;
+    Ok(receiver)
+}
+
+/// Returns when process `pid` (our own, unreaped child) has ended, or after `limit`.
+fn await_end(pid: u32, limit: Duration) -> io::Result<()> {
+    // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let raw = i32::try_from(raw).unwrap_or(-1);
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `raw` was just returned by the kernel and nobody else owns it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(raw) };
+    let mut poll = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one valid pollfd, which outlives the call.
+    let polled = unsafe { libc::poll(&raw mut poll, 1, limit_ms) };
+    let interrupted = || io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+    if polled < 0 && !interrupted() { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
