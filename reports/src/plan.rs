@@ -3,7 +3,7 @@
 //! `plan.jsonl` holds one [`Line`] a line: every template, then every level, then every workflow.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of `plan.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,46 @@ pub struct TemplateTask {
     /// Steps inside the task and their share of it, workflow seconds; mostly empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps_s: BTreeMap<String, f64>,
+    /// References whose nonce its input carries under `after`, so that the flow of data can be checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<String>,
+}
+
+impl Template {
+    /// The task of a reference name.
+    pub fn task(&self, reference: &str) -> Option<&TemplateTask> {
+        self.tasks.iter().find(|t| t.reference == reference)
+    }
+
+    /// Reference names of the direct predecessors of a task; empty for the first tasks and for unknown names.
+    pub fn predecessors(&self, reference: &str) -> &[String] {
+        self.task(reference).map_or(&[], |t| t.after.as_slice())
+    }
+
+    /// Reference names of everything that must end before a task starts, directly or not.
+    pub fn ancestors(&self, reference: &str) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&String> = self.predecessors(reference).iter().collect();
+        while let Some(next) = open.pop() {
+            if found.insert(next.as_str()) {
+                open.extend(self.predecessors(next));
+            }
+        }
+        found
+    }
+
+    /// Length of the longest path through the tasks, each as long as `length` says, in the unit of `length`.
+    ///
+    /// Tasks stand in definition order, in which predecessors come first.
+    pub fn critical_path(&self, length: impl Fn(&TemplateTask) -> f64) -> f64 {
+        let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
+        for task in &self.tasks {
+            let start =
+                task.after.iter().filter_map(|r| ends.get(r.as_str())).fold(0.0, |a: f64, b| a.max(*b));
+            ends.insert(&task.reference, start + length(task));
+        }
+        ends.values().fold(0.0, |a, b| a.max(*b))
+    }
 }
 
 /// How load is offered.
