@@ -2,6 +2,7 @@
 //!
 //! `plan.jsonl` holds one [`Line`] a line: every template, then every level, then every workflow.
 
+use crate::jsonl::{self, ReadError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ pub enum Line {
 
 /// A workflow template: what its definition says, and the CSV of durations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Template {
     /// Name of the Conductor definition.
     pub name: String,
@@ -30,6 +32,7 @@ pub struct Template {
 
 /// One worker task of a template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TemplateTask {
     /// Reference name in the definition.
     #[serde(rename = "ref")]
@@ -99,6 +102,7 @@ pub enum Model {
 
 /// A level of load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Level {
     /// Its name, unique in the scenario: `baseline-1x`, `1x`, `3x`, `10x`.
     pub name: String,
@@ -118,6 +122,7 @@ pub struct Level {
 
 /// One workflow of the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Workflow {
     /// Name of its level.
     pub level: String,
@@ -127,4 +132,63 @@ pub struct Workflow {
     pub correlation_id: String,
     /// Drawn duration of each task, workflow seconds, by reference name.
     pub durations_s: BTreeMap<String, f64>,
+}
+
+/// A plan, read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// Templates, names unique.
+    pub templates: Vec<Template>,
+    /// Levels in the order in which they run, names unique, each of a template that is here.
+    pub levels: Vec<Level>,
+    /// Workflows, each of a level that is here, unique by level and index.
+    pub workflows: Vec<Workflow>,
+}
+
+impl Plan {
+    /// Reads the text of a plan; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// [`ReadError`]: a line that isn't one of a plan, something twice, a level of an unknown template, a
+    /// workflow of an unknown level, a plan without a level.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ReadError> {
+        let mut plan = Self::default();
+        let mut seen = BTreeSet::new();
+        for (number, line) in jsonl::lines(text) {
+            let line: Line = jsonl::parse(file, number, line)?;
+            let (unique, known) = match &line {
+                Line::Template(t) => (format!("template `{}`", t.name), true),
+                Line::Level(l) => (format!("level `{}`", l.name), plan.template(&l.template).is_some()),
+                Line::Workflow(w) => {
+                    (format!("workflow {} of level `{}`", w.index, w.level), plan.level(&w.level).is_some())
+                }
+            };
+            if !known {
+                return Err(jsonl::bad(file, number, format!("{unique} belongs to nothing before it")));
+            }
+            if !seen.insert(unique.clone()) {
+                return Err(jsonl::bad(file, number, format!("{unique} is there twice")));
+            }
+            match line {
+                Line::Template(t) => plan.templates.push(t),
+                Line::Level(l) => plan.levels.push(l),
+                Line::Workflow(w) => plan.workflows.push(w),
+            }
+        }
+        if plan.levels.is_empty() {
+            let problem = "it has no level, so nothing was planned".to_owned();
+            return Err(ReadError::Whole { file: file.to_owned(), problem });
+        }
+        Ok(plan)
+    }
+
+    /// The template of a name.
+    pub fn template(&self, name: &str) -> Option<&Template> {
+        self.templates.iter().find(|t| t.name == name)
+    }
+
+    /// The level of a name.
+    pub fn level(&self, name: &str) -> Option<&Level> {
+        self.levels.iter().find(|l| l.name == name)
+    }
 }

@@ -5,6 +5,10 @@
 //! Instants named `*_ms` are the target's own wall clock (epoch milliseconds) and are only ever compared
 //! with each other.
 
+mod read;
+
+pub use read::History;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,6 +46,7 @@ pub enum Record {
 
 /// What was run, on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
@@ -72,6 +77,7 @@ pub struct Header {
 
 /// A level of load begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LevelMark {
     /// Name of the level, as in the plan.
     pub level: String,
@@ -83,6 +89,7 @@ pub struct LevelMark {
 
 /// A level of load is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LevelEnd {
     /// Name of the level.
     pub level: String,
@@ -110,6 +117,7 @@ pub enum Outcome {
 
 /// A start of a workflow, as the client saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Start {
     /// Name of the level.
     pub level: String,
@@ -136,6 +144,7 @@ pub struct Start {
 
 /// The load saw a workflow's end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Observed {
     /// Name of the level.
     pub level: String,
@@ -169,6 +178,7 @@ pub enum Reported {
 
 /// One execution of a task by a worker of the harness.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Execution {
     /// Name of the level, from the correlation id; empty when the workflow isn't ours.
     pub level: String,
@@ -229,6 +239,7 @@ pub struct Execution {
 
 /// A plain request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Call {
     /// Name of the level, empty outside of levels.
     pub level: String,
@@ -246,6 +257,7 @@ pub struct Call {
 
 /// A workflow as the target tells it after the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FinalWorkflow {
     /// Name of the level.
     pub level: String,
@@ -270,6 +282,7 @@ pub struct FinalWorkflow {
 
 /// A task record as the target tells it after the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FinalTask {
     /// The target's id.
     pub task_id: String,
@@ -299,6 +312,7 @@ pub struct FinalTask {
 
 /// A resource sample of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resource {
     /// `engine`, `harness`, `load`.
     pub process: String,
@@ -312,6 +326,7 @@ pub struct Resource {
 
 /// A remark on the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Note {
     /// When.
     pub at_ns: u64,
@@ -324,6 +339,7 @@ pub struct Note {
 
 /// How the run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Footer {
     /// When.
     pub at_ns: u64,

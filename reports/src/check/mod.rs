@@ -1,0 +1,101 @@
+//! Checks: laws that a correct orchestrator keeps under any load, each looked for in the whole history.
+
+mod duplicated;
+mod flow;
+mod lease;
+mod lost_completion;
+mod lost_start;
+mod out_of_order;
+mod overlapped;
+mod stuck;
+mod undead;
+
+use crate::gate::Verdict;
+use crate::joined::Joined;
+use serde::{Deserialize, Serialize};
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Name of the check: `lost_start`.
+    pub name: String,
+    /// What it looks at, in the plural: `acknowledged starts`.
+    pub of: String,
+    /// How many of them it looked at.
+    pub n: u64,
+    /// Breaches of the law.
+    pub findings: Vec<Finding>,
+    /// What could not be decided; any of it makes a pass unknown.
+    pub undecided: Vec<Finding>,
+    /// False when the plan holds nothing that this check could ever look at; it then has no say in the verdict.
+    pub applies: bool,
+    /// The verdict: `fail` with a finding, else `unknown` with nothing looked at or something undecided.
+    pub verdict: Verdict,
+}
+
+/// One breach, or one thing undecided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The workflow: `10x #17 (id)`.
+    pub workflow: String,
+    /// The task's reference name, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// What happened, one sentence with the ids in it.
+    pub what: String,
+}
+
+/// What a check gathers while it looks.
+#[derive(Debug, Default)]
+struct Evidence {
+    n: u64,
+    findings: Vec<Finding>,
+    undecided: Vec<Finding>,
+}
+
+impl Evidence {
+    fn looked(&mut self) {
+        self.n += 1;
+    }
+
+    fn found(&mut self, workflow: String, task: Option<&str>, what: String) {
+        self.findings.push(Finding { workflow, task: task.map(str::to_owned), what });
+    }
+
+    fn undecided(&mut self, workflow: String, task: Option<&str>, what: String) {
+        self.undecided.push(Finding { workflow, task: task.map(str::to_owned), what });
+    }
+
+    fn result(self, name: &str, of: &str, applies: bool) -> CheckResult {
+        let verdict = match () {
+            () if !self.findings.is_empty() => Verdict::Fail,
+            () if self.n == 0 || !self.undecided.is_empty() => Verdict::Unknown,
+            () => Verdict::Pass,
+        };
+        CheckResult {
+            name: name.to_owned(),
+            of: of.to_owned(),
+            n: self.n,
+            findings: self.findings,
+            undecided: self.undecided,
+            applies,
+            verdict,
+        }
+    }
+}
+
+/// Every check, in the order in which a report shows them.
+pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
+    let has_order = run.levels.iter().any(|l| l.template.tasks.iter().any(|t| !t.after.is_empty()));
+    let has_flow = run.levels.iter().any(|l| l.template.tasks.iter().any(|t| !t.carries.is_empty()));
+    vec![
+        lost_start::check(run).result("lost_start", "acknowledged starts", true),
+        lost_completion::check(run).result("lost_completion", "acknowledged completions", true),
+        duplicated::check(run).result("duplicated", "tasks handed out", true),
+        overlapped::check(run).result("overlapped", "tasks handed out", true),
+        out_of_order::check(run).result("out_of_order", "steps from a task to its successor", has_order),
+        stuck::check(run).result("stuck", "workflows started", true),
+        undead::check(run).result("undead", "workflows ended", true),
+        flow::check(run).result("flow", "results handed on", has_flow),
+    ]
+}

@@ -1,0 +1,211 @@
+//! Plan and history joined: what was wanted, what the harness saw and what the target tells, side by side.
+
+use crate::history::{
+    Call, Execution, FinalTask, FinalWorkflow, History, LevelEnd, LevelMark, Observed, Outcome, Reported,
+    Start,
+};
+use crate::plan::{Level, Plan, Template, Workflow};
+use std::collections::BTreeMap;
+
+/// Statuses from which a workflow does not move by itself.
+pub const TERMINAL: [&str; 4] = ["COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"];
+
+/// A run, joined.
+#[derive(Debug)]
+pub struct Joined<'a> {
+    /// Workflow seconds per real second.
+    pub speed: f64,
+    /// What the harness saw.
+    pub history: &'a History,
+    /// Levels in the order of the plan.
+    pub levels: Vec<LevelRun<'a>>,
+}
+
+/// A level of load, joined.
+#[derive(Debug)]
+pub struct LevelRun<'a> {
+    /// As planned.
+    pub level: &'a Level,
+    /// What it starts.
+    pub template: &'a Template,
+    /// Its beginning, if it came to that.
+    pub began: Option<&'a LevelMark>,
+    /// Its end, if it came to that.
+    pub ended: Option<&'a LevelEnd>,
+    /// Its workflows in the order of the plan.
+    pub workflows: Vec<WorkflowRun<'a>>,
+    /// Plain requests made in it.
+    pub calls: Vec<&'a Call>,
+}
+
+/// A workflow, joined.
+#[derive(Debug)]
+pub struct WorkflowRun<'a> {
+    /// As planned.
+    pub planned: &'a Workflow,
+    /// What it is made of.
+    pub template: &'a Template,
+    /// The request that started it.
+    pub start: Option<&'a Start>,
+    /// Its end as the load saw it.
+    pub observed: Option<&'a Observed>,
+    /// What the target told of it; more than one when one start made several workflows.
+    pub finals: Vec<&'a FinalWorkflow>,
+    /// What the workers did for it, in the order of the history.
+    pub executions: Vec<&'a Execution>,
+}
+
+impl<'a> Joined<'a> {
+    /// Joins a history to its plan. Records of levels or workflows that the plan doesn't have are left out.
+    pub fn new(plan: &'a Plan, history: &'a History) -> Self {
+        let mut levels: Vec<LevelRun<'a>> = Vec::new();
+        let mut at: BTreeMap<(&str, u64), (usize, usize)> = BTreeMap::new();
+        for level in &plan.levels {
+            let Some(template) = plan.template(&level.template) else { continue };
+            let mut workflows = Vec::new();
+            for planned in plan.workflows.iter().filter(|w| w.level == level.name) {
+                at.insert((&level.name, planned.index), (levels.len(), workflows.len()));
+                workflows.push(WorkflowRun::new(planned, template));
+            }
+            levels.push(LevelRun {
+                level,
+                template,
+                began: history.began.iter().find(|m| m.level == level.name),
+                ended: history.ended.iter().find(|m| m.level == level.name),
+                workflows,
+                calls: history.calls.iter().filter(|c| c.level == level.name).collect(),
+            });
+        }
+        let mut place = |level: &str, index: u64, put: &mut dyn FnMut(&mut WorkflowRun<'a>)| {
+            if let Some((l, w)) = at.get(&(level, index)) {
+                put(&mut levels[*l].workflows[*w]);
+            }
+        };
+        for r in &history.starts {
+            place(&r.level, r.index, &mut |w| w.start = Some(r));
+        }
+        for r in &history.observed {
+            place(&r.level, r.index, &mut |w| w.observed = Some(r));
+        }
+        for r in &history.finals {
+            place(&r.level, r.index, &mut |w| w.finals.push(r));
+        }
+        for r in &history.executions {
+            place(&r.level, r.index, &mut |w| w.executions.push(r));
+        }
+        Self { speed: history.header.speed, history, levels }
+    }
+
+    /// The level of a name.
+    pub fn level(&self, name: &str) -> Option<&LevelRun<'a>> {
+        self.levels.iter().find(|l| l.level.name == name)
+    }
+
+    /// All workflows of all levels.
+    pub fn workflows(&self) -> impl Iterator<Item = &WorkflowRun<'a>> {
+        self.levels.iter().flat_map(|l| &l.workflows)
+    }
+}
+
+impl<'a> LevelRun<'a> {
+    /// Beginning and end on the harness's clock, nanoseconds, when the level had both.
+    pub fn window_ns(&self) -> Option<(u64, u64)> {
+        let (began, ended) = (self.began?.at_ns, self.ended?.at_ns);
+        (ended > began).then_some((began, ended))
+    }
+
+    /// Length of the level, real seconds.
+    pub fn window_s(&self) -> Option<f64> {
+        self.window_ns().map(|(began, ended)| (ended - began) as f64 / 1e9)
+    }
+
+    /// Slots of each pool: those in force, or as planned when the level never began.
+    pub fn slots(&self) -> &'a BTreeMap<String, u32> {
+        self.began.map_or(&self.level.slots, |b| &b.slots)
+    }
+
+    /// All executions of the level.
+    pub fn executions(&self) -> impl Iterator<Item = &'a Execution> {
+        self.workflows.iter().flat_map(|w| w.executions.iter().copied())
+    }
+
+    /// Workflows that the target tells completed.
+    pub fn completed(&self) -> impl Iterator<Item = &WorkflowRun<'a>> {
+        self.workflows.iter().filter(|w| w.completed())
+    }
+}
+
+impl<'a> WorkflowRun<'a> {
+    fn new(planned: &'a Workflow, template: &'a Template) -> Self {
+        Self { planned, template, start: None, observed: None, finals: Vec::new(), executions: Vec::new() }
+    }
+
+    /// How a finding names it: `10x #17`, with the target's id where there is one.
+    pub fn label(&self) -> String {
+        let id = self.workflow_id().map(|id| format!(" ({id})")).unwrap_or_default();
+        format!("{} #{}{id}", self.planned.level, self.planned.index)
+    }
+
+    /// The target's id: as the start was answered, else as it was found.
+    pub fn workflow_id(&self) -> Option<&'a str> {
+        let told = self.start.and_then(|s| s.workflow_id.as_deref());
+        told.or_else(|| self.finals.iter().find(|f| f.found).map(|f| f.workflow_id.as_str()))
+    }
+
+    /// The target's own record of it, when it knows it.
+    pub fn record(&self) -> Option<&'a FinalWorkflow> {
+        let id = self.workflow_id()?;
+        self.finals.iter().copied().find(|f| f.found && f.workflow_id == id)
+    }
+
+    /// True when the start was acknowledged, or not answered and found afterwards.
+    pub fn started(&self) -> bool {
+        match self.start.map(|s| s.outcome) {
+            Some(Outcome::Ok) => true,
+            Some(Outcome::Unknown) => self.record().is_some(),
+            Some(Outcome::Failed) | None => false,
+        }
+    }
+
+    /// True when the target tells COMPLETED.
+    pub fn completed(&self) -> bool {
+        self.record().is_some_and(|r| r.status == "COMPLETED")
+    }
+
+    /// From creation to end on the target's clock, real seconds, of a completed workflow.
+    pub fn makespan_s(&self) -> Option<f64> {
+        let record = self.record().filter(|r| r.status == "COMPLETED" && r.ended_ms >= r.created_ms)?;
+        Some((record.ended_ms - record.created_ms) as f64 / 1e3)
+    }
+
+    /// The last attempt's record of a task.
+    pub fn last_record(&self, reference: &str) -> Option<&'a FinalTask> {
+        self.record()?.tasks.iter().filter(|t| t.reference == reference).max_by_key(|t| t.attempt)
+    }
+
+    /// The record of a task id.
+    pub fn task_record(&self, task_id: &str) -> Option<&'a FinalTask> {
+        self.record()?.tasks.iter().find(|t| t.task_id == task_id)
+    }
+
+    /// True when an execution's completion counts: its result is the one that the target keeps.
+    ///
+    /// A late update is answered with 200 too and dropped, so the answer alone does not tell.
+    pub fn is_accepted(&self, execution: &Execution) -> bool {
+        execution.reported == Reported::Completed
+            && execution.outcome != Outcome::Failed
+            && self.task_record(&execution.task_id).is_some_and(|t| {
+                t.status == "COMPLETED" && t.nonce.as_deref() == Some(execution.nonce.as_str())
+            })
+    }
+
+    /// The execution of a task whose completion counts.
+    pub fn accepted(&self, reference: &str) -> Option<&'a Execution> {
+        self.executions.iter().copied().find(|e| e.reference == reference && self.is_accepted(e))
+    }
+
+    /// True when any task of it needed more than one attempt.
+    pub fn retried(&self) -> bool {
+        self.record().is_some_and(|r| r.tasks.iter().any(|t| t.attempt > 0))
+    }
+}

@@ -1,0 +1,172 @@
+//! The judge: plan, history and gates in, summary out; a function, so a run can be judged again anywhere.
+
+use crate::bottleneck::{self, Bottleneck};
+use crate::check::{self, CheckResult};
+use crate::exit_code;
+use crate::gate::{self, Gate, GateResult, Verdict};
+use crate::history::History;
+use crate::joined::{Joined, LevelRun};
+use crate::measure::{self, Measure};
+use crate::plan::{Model, Plan};
+use crate::validity::{self, Validity};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the format of `summary.json`.
+pub const SUMMARY_SCHEMA_VERSION: u32 = 1;
+
+/// All that a run showed, as `summary.json` holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`SUMMARY_SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// Name of the run directory.
+    pub run: String,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// The seed of the plan.
+    pub seed: u64,
+    /// Workflow seconds per real second.
+    pub speed: f64,
+    /// Base URL of the target's REST API.
+    pub target: String,
+    /// True when the target was the reference engine, started by the harness.
+    pub embedded: bool,
+    /// Version of shakedown that made the run.
+    pub version: String,
+    /// Wall clock at the start, epoch milliseconds.
+    pub started_ms: u64,
+    /// The machine that drove the load.
+    pub machine: BTreeMap<String, String>,
+    /// The worst of gates and checks; never a pass of an invalid run.
+    pub verdict: Verdict,
+    /// One of [`crate::exit_code`].
+    pub exit_code: u8,
+    /// What the run says of itself.
+    pub validity: Validity,
+    /// The gates, judged.
+    pub gates: Vec<GateResult>,
+    /// The checks.
+    pub checks: Vec<CheckResult>,
+    /// The levels of load.
+    pub levels: Vec<LevelSummary>,
+    /// Every measure.
+    pub measures: Vec<Measure>,
+    /// Remarks of the harness, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A level of load in the summary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LevelSummary {
+    /// Its name.
+    pub name: String,
+    /// The template that it started.
+    pub template: String,
+    /// How load was offered.
+    pub model: Model,
+    /// Workflows in flight.
+    pub concurrency: u32,
+    /// Workflows started.
+    pub n: u64,
+    /// Of those, completed.
+    pub completed: u64,
+    /// How long it took, real seconds; `None` when it has no end.
+    pub window_s: Option<f64>,
+    /// Slots of each pool.
+    pub slots: BTreeMap<String, u32>,
+    /// The pool that was short, when waiting was material.
+    pub bottleneck: Option<Bottleneck>,
+}
+
+/// Judges a run.
+pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
+    let run = Joined::new(plan, history);
+    let measures = measure::all(&run);
+    let validity = validity::judge(&run, &measures);
+    let gates: Vec<GateResult> =
+        gates.iter().map(|g| with_validity(gate::evaluate(g, &measures), &validity)).collect();
+    let checks = check::all(&run);
+    let verdict = overall(&gates, &checks, &validity);
+    let header = &history.header;
+    Summary {
+        schema_version: SUMMARY_SCHEMA_VERSION,
+        run: header.run.clone(),
+        scenario: header.scenario.clone(),
+        seed: header.seed,
+        speed: header.speed,
+        target: header.target.clone(),
+        embedded: header.embedded,
+        version: header.version.clone(),
+        started_ms: header.started_ms,
+        machine: header.machine.clone(),
+        verdict,
+        exit_code: exit_code(verdict, validity.valid, history.interrupted()),
+        validity,
+        gates,
+        checks,
+        levels: run.levels.iter().map(|l| level_summary(l, run.speed)).collect(),
+        measures,
+        notes: history.notes.iter().map(|n| n.text.clone()).collect(),
+    }
+}
+
+/// What a gate says when the run can't be trusted (no pass), or not with durations (neither pass nor fail).
+fn with_validity(mut result: GateResult, validity: &Validity) -> GateResult {
+    if result.gate.duration
+        && result.verdict != Verdict::Unknown
+        && let Some(reason) = &validity.durations_unknown
+    {
+        result.verdict = Verdict::Unknown;
+        result.reason = format!("durations can't be judged: {reason}");
+    }
+    if !validity.valid && result.verdict == Verdict::Pass {
+        result.verdict = Verdict::Unknown;
+        result.reason = "the run is invalid, so nothing in it passes".to_owned();
+    }
+    result
+}
+
+fn overall(gates: &[GateResult], checks: &[CheckResult], validity: &Validity) -> Verdict {
+    let of_gates = gates.iter().map(|g| g.verdict);
+    let of_checks = checks.iter().filter(|c| c.applies).map(|c| c.verdict);
+    let worst = Verdict::worst(of_gates.chain(of_checks));
+    if validity.valid { worst } else { worst.max(Verdict::Unknown) }
+}
+
+fn exit_code(verdict: Verdict, valid: bool, interrupted: bool) -> u8 {
+    let of_verdict = match verdict {
+        Verdict::Pass => exit_code::PASSED,
+        Verdict::Unknown => exit_code::UNKNOWN,
+        Verdict::Fail => exit_code::FAILED,
+    };
+    let invalid = (!valid).then_some(exit_code::INVALID);
+    let by_person = interrupted.then_some(exit_code::INTERRUPTED);
+    exit_code::worst([of_verdict].into_iter().chain(invalid).chain(by_person))
+}
+
+fn level_summary(level: &LevelRun<'_>, speed: f64) -> LevelSummary {
+    LevelSummary {
+        name: level.level.name.clone(),
+        template: level.template.name.clone(),
+        model: level.level.model,
+        concurrency: level.level.concurrency,
+        n: level.workflows.iter().filter(|w| w.started()).count() as u64,
+        completed: level.completed().count() as u64,
+        window_s: level.window_s(),
+        slots: level.slots().clone(),
+        bottleneck: bottleneck::find(level, speed),
+    }
+}
+
+impl Summary {
+    /// The command that runs the same plan again.
+    pub fn reproduce(&self) -> String {
+        format!("shakedown run {} --seed {}", self.scenario, self.seed)
+    }
+
+    /// The measure of a name.
+    pub fn measure(&self, name: &str) -> Option<&Measure> {
+        measure::find(&self.measures, name)
+    }
+}

@@ -1,0 +1,128 @@
+//! `report.md`: the same report for a pull request or a wiki, with every measure and finding.
+
+use super::{terminal, units, words};
+use crate::gate::Verdict;
+use crate::judge::Summary;
+
+/// The report as GitHub-flavoured Markdown.
+pub fn render(summary: &Summary) -> String {
+    let mut out = vec![
+        format!("# {}: {}", summary.scenario, words::outcome(summary)),
+        String::new(),
+        format!(
+            "Run `{}`, seed {}, speed {} (workflow seconds per real second), target {}{}, shakedown {}. \
+             Exit code {}.",
+            summary.run,
+            summary.seed,
+            summary.speed,
+            summary.target,
+            if summary.embedded { " (the reference engine)" } else { "" },
+            summary.version,
+            summary.exit_code
+        ),
+        String::new(),
+        format!("Again: `{}`", summary.reproduce()),
+        String::new(),
+    ];
+    gates(summary, &mut out);
+    levels(summary, &mut out);
+    checks(summary, &mut out);
+    validity(summary, &mut out);
+    measures(summary, &mut out);
+    out.join("\n")
+}
+
+fn table(out: &mut Vec<String>, title: &str, header: &[&str], rows: Vec<Vec<String>>) {
+    out.push(format!("## {title}"));
+    out.push(String::new());
+    out.push(format!("| {} |", header.join(" | ")));
+    out.push(format!("|{}", " --- |".repeat(header.len())));
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
+        out.push(format!("| {} |", cells.join(" | ")));
+    }
+    out.push(String::new());
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+fn gates(summary: &Summary, out: &mut Vec<String>) {
+    let rows = summary.gates.iter().map(|g| {
+        let measured = g.measured.as_ref().map_or("n/a".to_owned(), units::measured);
+        let clock = g.measured.as_ref().map_or("", |m| units::clock(m.clock));
+        let verdict = words::verdict(g.verdict).to_owned();
+        vec![g.gate.name.clone(), measured, clock.to_owned(), g.allowed.clone(), verdict, g.reason.clone()]
+    });
+    table(out, "Gates", &["gate", "measured", "clock", "allowed", "verdict", "why"], rows.collect());
+}
+
+fn levels(summary: &Summary, out: &mut Vec<String>) {
+    let header = [
+        "level",
+        "in flight",
+        "completed",
+        "makespan min / p50 / max",
+        "wait p99",
+        "tasks/s",
+        "overhead p50",
+    ];
+    let rows = summary.levels.iter().map(|l| terminal::level_row(summary, l));
+    table(out, "Levels (closed load)", &header, rows.collect());
+    for level in &summary.levels {
+        if let Some(bottleneck) = &level.bottleneck {
+            out.push(format!("- {}: {}", level.name, bottleneck.sentence));
+        }
+    }
+    out.push(String::new());
+}
+
+fn checks(summary: &Summary, out: &mut Vec<String>) {
+    let rows = summary.checks.iter().map(|c| {
+        let verdict = if c.applies { words::verdict(c.verdict) } else { "not applicable" };
+        vec![c.name.clone(), words::check(c), verdict.to_owned()]
+    });
+    table(out, "Checks", &["check", "found", "verdict"], rows.collect());
+    for check in &summary.checks {
+        for (word, findings) in [("", &check.findings), ("undecided: ", &check.undecided)] {
+            for finding in findings {
+                let task = finding.task.as_ref().map(|t| format!(" `{t}`")).unwrap_or_default();
+                let what = escaped(&finding.what);
+                out.push(format!("- **{}** {word}{}{task}: {what}", check.name, finding.workflow));
+            }
+        }
+    }
+    out.push(String::new());
+}
+
+fn validity(summary: &Summary, out: &mut Vec<String>) {
+    let rows = summary.validity.checks.iter().map(|c| {
+        let verdict = match c.verdict {
+            Verdict::Fail => "INVALID",
+            other => words::verdict(other),
+        };
+        vec![c.name.clone(), c.level.clone().unwrap_or_default(), c.text.clone(), verdict.to_owned()]
+    });
+    table(out, "What the run says of itself", &["check", "level", "seen", "verdict"], rows.collect());
+    if let Some(reason) = &summary.validity.durations_unknown {
+        out.push(format!("Durations can't be judged: {reason}"));
+        out.push(String::new());
+    }
+    out.extend(summary.notes.iter().map(|note| format!("- note: {note}")));
+    out.push(String::new());
+}
+
+fn measures(summary: &Summary, out: &mut Vec<String>) {
+    let rows = summary.measures.iter().map(|m| {
+        let clock = units::clock(m.clock).to_owned();
+        vec![format!("`{}`", m.name), units::measured(m), m.n.to_string(), m.method.clone(), clock]
+    });
+    table(out, "Measures", &["measure", "value", "n", "method", "clock"], rows.collect());
+    out.push(
+        "Intervals are 95 % order-statistic intervals. Samples of one run are not independent, and the tasks of \
+         one workflow least of all, so near saturation the intervals are too narrow; only repeated runs tell."
+            .to_owned(),
+    );
+    out.push(String::new());
+}

@@ -1,0 +1,11 @@
+//! Documents for people and machines, each a function of the summary (and, for samples, of the history).
+
+pub mod csv;
+pub mod hlog;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+mod table;
+pub mod terminal;
+pub mod units;
+mod words;

@@ -1,0 +1,170 @@
+//! The report at the end of a run, for a terminal.
+
+use super::{table, units, words};
+use crate::gate::Verdict;
+use crate::judge::{LevelSummary, Summary};
+
+/// How to render.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Characters in a line.
+    pub width: usize,
+    /// True to colour verdicts with ANSI escapes.
+    pub colour: bool,
+    /// The report file to name at the end, as the reader would open it.
+    pub report: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { width: 100, colour: false, report: "report.md".to_owned() }
+    }
+}
+
+/// Findings of one check that are shown; the report file has them all.
+const SHOWN_FINDINGS: usize = 5;
+
+/// The whole report: gates, levels, checks, what the run says of itself, and where the rest is.
+pub fn render(summary: &Summary, options: &Options) -> String {
+    let mut out = Vec::new();
+    out.push(format!(
+        "{} · {} · seed {} · speed {} · {}",
+        summary.run, summary.scenario, summary.seed, summary.speed, summary.target
+    ));
+    out.push(String::new());
+    gates(summary, options, &mut out);
+    levels(summary, options, &mut out);
+    checks(summary, options, &mut out);
+    validity(summary, options, &mut out);
+    out.push(format!("{} (exit {})", painted_outcome(summary, options), summary.exit_code));
+    out.push(format!("Report: {}", options.report));
+    out.push(format!("Again:  {}", summary.reproduce()));
+    out.push(String::new());
+    out.join("\n")
+}
+
+fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
+    if summary.gates.is_empty() {
+        out.push("The scenario has no gates.".to_owned());
+        out.push(String::new());
+        return;
+    }
+    let mut rows = vec![["gate", "measured", "allowed", "verdict"].map(str::to_owned).to_vec()];
+    for gate in &summary.gates {
+        let measured = gate.measured.as_ref().map_or("n/a".to_owned(), units::measured);
+        let verdict = words::verdict(gate.verdict).to_owned();
+        rows.push(vec![gate.gate.name.clone(), measured, gate.allowed.clone(), verdict]);
+    }
+    out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
+    for gate in summary.gates.iter().filter(|g| g.verdict != Verdict::Pass) {
+        let why = format!("{}: {}", gate.gate.name, gate.reason);
+        indented(&why, options, out);
+    }
+    out.push(String::new());
+}
+
+fn levels(summary: &Summary, options: &Options, out: &mut Vec<String>) {
+    let header = [
+        "level",
+        "in flight",
+        "completed",
+        "makespan min / p50 / max",
+        "wait p99",
+        "tasks/s",
+        "overhead p50",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(summary.levels.iter().map(|level| level_row(summary, level)));
+    out.extend(table::lines(&rows, options.width));
+    out.push("makespan and wait in workflow time; overhead in real time; closed load".to_owned());
+    for level in &summary.levels {
+        if let Some(bottleneck) = &level.bottleneck {
+            indented(&format!("{}: {}", level.name, bottleneck.sentence), options, out);
+        }
+    }
+    out.push(String::new());
+}
+
+/// One row of the table of levels.
+pub(super) fn level_row(summary: &Summary, level: &LevelSummary) -> Vec<String> {
+    let value = |name: &str| {
+        let measure = summary.measure(&format!("{}/{name}", level.name));
+        match measure.and_then(|m| Some((m.value?, &m.unit))) {
+            Some((v, unit)) => units::value(v, unit),
+            None => {
+                let missing = measure.and_then(|m| m.missing.as_deref()).unwrap_or("no evidence");
+                format!("n/a ({missing})")
+            }
+        }
+    };
+    let makespans = ["makespan_min_s", "makespan_p50_s", "makespan_max_s"].map(value).join(" / ");
+    vec![
+        level.name.clone(),
+        level.concurrency.to_string(),
+        format!("{} of {}", level.completed, level.n),
+        makespans,
+        value("queue_wait_p99_s"),
+        value("throughput_tasks_per_s"),
+        value("overhead_p50_ms"),
+    ]
+}
+
+fn checks(summary: &Summary, options: &Options, out: &mut Vec<String>) {
+    for check in &summary.checks {
+        let verdict = if check.applies { words::verdict(check.verdict) } else { "-" };
+        out.push(paint_end(format!("{:<16}{}  {verdict}", check.name, words::check(check)), options));
+        let shown = check.findings.iter().chain(&check.undecided).take(SHOWN_FINDINGS);
+        for finding in shown {
+            let task = finding.task.as_ref().map(|t| format!(" {t}")).unwrap_or_default();
+            indented(&format!("{}{task}: {}", finding.workflow, finding.what), options, out);
+        }
+        let more = (check.findings.len() + check.undecided.len()).saturating_sub(SHOWN_FINDINGS);
+        if more > 0 {
+            out.push(format!("  … and {more} more in the report"));
+        }
+    }
+    out.push(String::new());
+}
+
+fn validity(summary: &Summary, options: &Options, out: &mut Vec<String>) {
+    let validity = &summary.validity;
+    for reason in validity.reasons() {
+        indented(&format!("invalid: {reason}"), options, out);
+    }
+    if let Some(reason) = &validity.durations_unknown {
+        indented(&format!("durations can't be judged: {reason}"), options, out);
+    }
+    for note in &summary.notes {
+        indented(&format!("note: {note}"), options, out);
+    }
+    if !validity.valid || validity.durations_unknown.is_some() || !summary.notes.is_empty() {
+        out.push(String::new());
+    }
+}
+
+fn indented(text: &str, options: &Options, out: &mut Vec<String>) {
+    out.extend(table::wrap(text, options.width.saturating_sub(2)).into_iter().map(|l| format!("  {l}")));
+}
+
+fn painted_outcome(summary: &Summary, options: &Options) -> String {
+    let word = words::outcome(summary);
+    let colour = match summary.verdict {
+        Verdict::Pass => "32",
+        Verdict::Unknown => "33",
+        Verdict::Fail => "31",
+    };
+    if options.colour { format!("\u{1b}[1;{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
+}
+
+/// Colours a verdict at the end of a line, where it pads nothing.
+fn paint_end(line: String, options: &Options) -> String {
+    if !options.colour {
+        return line;
+    }
+    for (word, colour) in [("pass", "32"), ("unknown", "33"), ("FAIL", "31")] {
+        if let Some(rest) = line.strip_suffix(word).filter(|rest| rest.ends_with(' ')) {
+            return format!("{rest}\u{1b}[{colour}m{word}\u{1b}[0m");
+        }
+    }
+    line
+}

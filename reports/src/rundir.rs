@@ -1,0 +1,141 @@
+//! The run directory: the one file of this crate that touches the disk.
+//!
+//! Each document is written beside its place and then renamed into it, and `summary.json` comes last, after an
+//! older one was taken away: a directory that has one has the whole report.
+
+use crate::gate::Gate;
+use crate::history::History;
+use crate::joined::Joined;
+use crate::jsonl::ReadError;
+use crate::judge::{Summary, judge};
+use crate::plan::Plan;
+use crate::render;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The plan, written before anything is started.
+pub const PLAN: &str = "plan.jsonl";
+/// What the harness saw.
+pub const HISTORY: &str = "history.jsonl";
+/// The scenario's gates: a JSON list of [`Gate`].
+pub const GATES: &str = "gates.json";
+/// The summary, written last.
+pub const SUMMARY: &str = "summary.json";
+/// The report for people.
+pub const REPORT: &str = "report.md";
+
+/// Why a run directory can't be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    /// A file that a run always has isn't there.
+    #[error("{path} isn't there: name the directory of a run (it holds {PLAN}, {HISTORY} and {GATES})")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file can't be read.
+    #[error("{path} can't be read: {source}; check its owner and permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The plan or the history isn't what its format says.
+    #[error("in {dir}: {source}")]
+    Format {
+        /// The directory.
+        dir: PathBuf,
+        /// File, line and what to do.
+        source: ReadError,
+    },
+    /// The gates aren't what their format says.
+    #[error("{path}: {source}; it is a JSON list of gates as `shakedown run` writes it, so restore it")]
+    Gates {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        source: serde_json::Error,
+    },
+    /// A document can't be written.
+    #[error(
+        "{path} can't be written: {source}; make room or permission and run `shakedown judge` on the directory"
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A document can't be made.
+    #[error("{file} can't be made: {problem}; this is a fault of shakedown, report it with the directory")]
+    Render {
+        /// The document.
+        file: &'static str,
+        /// What the library said.
+        problem: String,
+    },
+}
+
+/// Judges the run in `dir` and writes `report.md`, `junit.xml`, `samples.csv`, the interval logs and, last,
+/// `summary.json` into it.
+///
+/// # Errors
+/// [`RunDirError`]: something is missing, unreadable, malformed, or can't be written.
+pub fn judge_dir(dir: &Path) -> Result<Summary, RunDirError> {
+    let format = |source| RunDirError::Format { dir: dir.to_owned(), source };
+    let plan = Plan::parse(PLAN, &read(dir, PLAN)?).map_err(format)?;
+    let history = History::parse(HISTORY, &read(dir, HISTORY)?).map_err(format)?;
+    let gates: Vec<Gate> = serde_json::from_str(&read(dir, GATES)?)
+        .map_err(|source| RunDirError::Gates { path: dir.join(GATES), source })?;
+    let summary = judge(&plan, &history, &gates);
+    let run = Joined::new(&plan, &history);
+
+    remove(dir, SUMMARY)?;
+    write(dir, REPORT, render::markdown::render(&summary).as_bytes())?;
+    write(dir, "junit.xml", made("junit.xml", render::junit::render(&summary))?.as_bytes())?;
+    write(dir, "samples.csv", &made("samples.csv", render::csv::render(&run))?)?;
+    for (file, log) in made("*.hlog", render::hlog::render(&run))? {
+        write(dir, file, &log)?;
+    }
+    write(dir, SUMMARY, made(SUMMARY, render::json::render(&summary))?.as_bytes())?;
+    Ok(summary)
+}
+
+fn made<T, E: std::fmt::Display>(file: &'static str, result: Result<T, E>) -> Result<T, RunDirError> {
+    result.map_err(|e| RunDirError::Render { file, problem: e.to_string() })
+}
+
+fn read(dir: &Path, file: &str) -> Result<String, RunDirError> {
+    let path = dir.join(file);
+    match fs::read(&path) {
+        // A history that was cut off can end inside a character; the reader deals with what is left of the line.
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(RunDirError::Missing { path }),
+        Err(source) => Err(RunDirError::Read { path, source }),
+    }
+}
+
+fn remove(dir: &Path, file: &str) -> Result<(), RunDirError> {
+    let path = dir.join(file);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(RunDirError::Write { path, source }),
+        _ => Ok(()),
+    }
+}
+
+fn write(dir: &Path, file: &str, content: &[u8]) -> Result<(), RunDirError> {
+    let (path, beside) = (dir.join(file), dir.join(format!(".{file}.new")));
+    let whole = || -> io::Result<()> {
+        let mut out = File::create(&beside)?;
+        out.write_all(content)?;
+        out.sync_all()?;
+        fs::rename(&beside, &path)
+    };
+    whole().map_err(|source| {
+        // Nothing is left behind of a document that did not come to be; the first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+        RunDirError::Write { path: path.clone(), source }
+    })
+}
