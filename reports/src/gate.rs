@@ -52,15 +52,15 @@ pub struct GateResult {
     pub allowed: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// Why it isn't a pass; empty for a pass.
+    /// Why it isn't a pass, or how close a pass is; empty for a clear pass.
     pub reason: String,
 }
 
-/// Judges one gate.
+/// Judges one gate, by the value of its measure.
 ///
-/// A bound is kept when the value and the end of its interval that lies towards the bound keep it, and broken
-/// when the value and the other end break it. In between the samples do not decide, which is unknown. A measure
-/// without an interval is judged by its value alone: it counts all there was.
+/// A value stands for what was measured, not for what more samples would show: when its interval reaches across
+/// the bound, the verdict is kept and the reason says so. A measure whose interval has no end has no value
+/// either ([`crate::statistics::percentile`]), and a gate on it is unknown.
 pub fn evaluate(gate: &Gate, measures: &[Measure]) -> GateResult {
     let measured = crate::measure::find(measures, &gate.measure);
     let unit = measured.map_or("", |m| m.unit.as_str());
@@ -73,34 +73,33 @@ pub fn evaluate(gate: &Gate, measures: &[Measure]) -> GateResult {
 }
 
 fn bounded(gate: &Gate, measure: &Measure) -> (Verdict, String) {
-    let Some(value) = measure.value else {
+    let Some(value) = measure.value.filter(|v| v.is_finite()) else {
         let missing = measure.missing.as_deref().unwrap_or("no evidence");
         return (Verdict::Unknown, format!("no value: {missing}, has {}", measure.n));
     };
     if gate.at_least.is_none() && gate.at_most.is_none() {
         return (Verdict::Unknown, "the gate bounds nothing: set at_least or at_most".to_owned());
     }
-    let (lo, hi) = (measure.lo.unwrap_or(value), measure.hi.unwrap_or(value));
-    // Turned over, "at least" is "at most", so one rule serves both.
-    let upper = gate.at_most.map(|bound| side(value, lo, hi, bound, "above"));
-    let lower = gate.at_least.map(|bound| side(-value, -hi, -lo, -bound, "below"));
-    let worst = upper.into_iter().chain(lower).max_by_key(|(verdict, _)| *verdict);
-    worst.unwrap_or((Verdict::Unknown, String::new()))
-}
-
-fn side(value: f64, near: f64, far: f64, bound: f64, word: &str) -> (Verdict, String) {
-    if far <= bound {
-        (Verdict::Pass, String::new())
-    } else if near > bound {
-        (Verdict::Fail, format!("it is {word} what is allowed"))
-    } else if value <= bound {
-        (Verdict::Unknown, format!("the interval reaches {word} what is allowed: more samples would decide"))
-    } else {
-        let reason = format!(
-            "the value is {word} what is allowed, its interval is not wholly: more samples would decide"
-        );
-        (Verdict::Unknown, reason)
-    }
+    let broken = |v: f64| match (gate.at_least, gate.at_most) {
+        (Some(least), _) if v < least => Some("below"),
+        (_, Some(most)) if v > most => Some("above"),
+        _ => None,
+    };
+    let verdict = if broken(value).is_some() { Verdict::Fail } else { Verdict::Pass };
+    let across = [measure.lo, measure.hi].into_iter().flatten().find(|end| broken(*end) != broken(value));
+    let reason = match (broken(value), across) {
+        (Some(word), None) => format!("it is {word} what is allowed"),
+        (Some(word), Some(_)) => {
+            format!(
+                "it is {word} what is allowed, though its interval reaches into it: more samples would decide"
+            )
+        }
+        (None, Some(end)) => {
+            format!("its interval reaches {} what is allowed", broken(end).unwrap_or("past"))
+        }
+        (None, None) => String::new(),
+    };
+    (verdict, reason)
 }
 
 fn allowed(gate: &Gate, unit: &str) -> String {
@@ -141,17 +140,22 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_decides_where_there_is_one() {
+    fn the_value_decides_and_the_interval_says_how_clearly() {
+        let judged = |gate, v, lo, hi| {
+            let result = evaluate(&gate, &[measure(Some(v), Some(lo), Some(hi))]);
+            (result.verdict, result.reason)
+        };
         let at_most = || gate(None, Some(5.0));
-        let with = |v, lo, hi| measure(Some(v), Some(lo), Some(hi));
-        assert_eq!(verdict(at_most(), with(3.0, 2.0, 5.0)), Verdict::Pass);
-        assert_eq!(verdict(at_most(), with(3.0, 2.0, 6.0)), Verdict::Unknown);
-        assert_eq!(verdict(at_most(), with(5.5, 4.0, 6.0)), Verdict::Unknown);
-        assert_eq!(verdict(at_most(), with(7.0, 6.0, 8.0)), Verdict::Fail);
+        assert_eq!(judged(at_most(), 3.0, 2.0, 5.0), (Verdict::Pass, String::new()));
+        let close = judged(at_most(), 3.0, 2.0, 6.0);
+        assert_eq!(close, (Verdict::Pass, "its interval reaches above what is allowed".into()));
+        let just_over = judged(at_most(), 5.5, 4.0, 6.0);
+        assert!(just_over.0 == Verdict::Fail && just_over.1.contains("more samples"), "{just_over:?}");
+        assert_eq!(judged(at_most(), 7.0, 6.0, 8.0), (Verdict::Fail, "it is above what is allowed".into()));
         let at_least = || gate(Some(5.0), None);
-        assert_eq!(verdict(at_least(), with(7.0, 5.0, 9.0)), Verdict::Pass);
-        assert_eq!(verdict(at_least(), with(7.0, 4.0, 9.0)), Verdict::Unknown);
-        assert_eq!(verdict(at_least(), with(3.0, 2.0, 4.0)), Verdict::Fail);
+        assert_eq!(judged(at_least(), 7.0, 5.0, 9.0), (Verdict::Pass, String::new()));
+        assert_eq!(judged(at_least(), 7.0, 4.0, 9.0).1, "its interval reaches below what is allowed");
+        assert_eq!(judged(at_least(), 3.0, 2.0, 4.0), (Verdict::Fail, "it is below what is allowed".into()));
     }
 
     #[test]
@@ -172,6 +176,7 @@ mod tests {
         let unknown = evaluate(&gate(None, Some(1.0)), &[]);
         assert_eq!(unknown.verdict, Verdict::Unknown);
         assert!(unknown.reason.contains("no measure `x`"));
+        assert_eq!(verdict(gate(None, Some(1.0)), measure(Some(f64::NAN), None, None)), Verdict::Unknown);
         assert_eq!(verdict(gate(None, None), measure(Some(1.0), None, None)), Verdict::Unknown);
         assert_eq!(Verdict::worst([]), Verdict::Unknown);
         assert_eq!(Verdict::worst([Verdict::Pass, Verdict::Unknown, Verdict::Pass]), Verdict::Unknown);

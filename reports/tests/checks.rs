@@ -1,0 +1,160 @@
+//! Transcripts: each breach that a check looks for, and what looks like one and isn't.
+//!
+//! `histories/NAME.jsonl` says in its note what happens in it. All of them are runs of `histories/plan.jsonl`:
+//! one workflow of two tasks, `a` and then `b`.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
+
+use shakedown_reports::check::{self, CheckResult};
+use shakedown_reports::gate::Verdict;
+use shakedown_reports::history::History;
+use shakedown_reports::joined::Joined;
+use shakedown_reports::plan::Plan;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+fn text(name: &str) -> String {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/histories").join(format!("{name}.jsonl"));
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn checks_of(history: &str) -> Vec<CheckResult> {
+    let plan = Plan::parse("plan.jsonl", &text("plan")).unwrap();
+    let history = History::parse("history.jsonl", history).unwrap();
+    check::all(&Joined::new(&plan, &history))
+}
+
+fn with(verdict: Verdict, checks: &[CheckResult]) -> Vec<&str> {
+    checks.iter().filter(|c| c.verdict == verdict).map(|c| c.name.as_str()).collect()
+}
+
+/// History, and exactly the checks that must fail on it.
+const BREACHES: [(&str, &[&str]); 16] = [
+    ("lost_start", &["lost_start"]),
+    ("lost_completion", &["lost_completion", "flow"]),
+    ("lost_completion-never-counted", &["lost_completion"]),
+    ("lost_completion-run-again", &["lost_completion"]),
+    ("duplicated", &["duplicated"]),
+    ("duplicated-counted-twice", &["duplicated"]),
+    ("duplicated-start", &["duplicated"]),
+    ("overlapped", &["overlapped"]),
+    ("out_of_order", &["out_of_order"]),
+    ("out_of_order-target", &["out_of_order"]),
+    ("stuck", &["stuck"]),
+    ("stuck-ended-later", &["stuck"]),
+    ("undead", &["undead"]),
+    ("undead-handed-out", &["lost_completion", "undead"]),
+    ("undead-went-back", &["undead"]),
+    ("flow", &["flow"]),
+];
+
+const HEALTHY: [&str; 8] = [
+    "healthy",
+    "healthy-retry",
+    "healthy-lease",
+    "healthy-late",
+    "healthy-callback",
+    "healthy-unknown-update",
+    "healthy-unknown-start",
+    "healthy-lost-answer",
+];
+
+#[test]
+fn every_breach_fails_its_check_and_no_other() {
+    for (name, expected) in BREACHES {
+        let checks = checks_of(&text(name));
+        assert_eq!(with(Verdict::Fail, &checks), expected, "{name}: {checks:#?}");
+        for failed in checks.iter().filter(|c| c.verdict == Verdict::Fail) {
+            assert!(failed.findings.iter().all(|f| f.workflow.starts_with("1x #0")), "{failed:?}");
+        }
+    }
+    let checks = checks_of(&text("flow-nothing"));
+    assert_eq!(with(Verdict::Fail, &checks), ["flow"]);
+}
+
+#[test]
+fn every_check_has_a_history_that_fails_it() {
+    let checks = checks_of(&text("healthy"));
+    let all: BTreeSet<&str> = checks.iter().map(|c| c.name.as_str()).collect();
+    let failed: BTreeSet<&str> = BREACHES.iter().flat_map(|(_, failed)| failed.iter().copied()).collect();
+    assert_eq!(all, failed);
+}
+
+#[test]
+fn what_is_legitimate_is_no_breach() {
+    for name in HEALTHY {
+        let checks = checks_of(&text(name));
+        // Nothing was acknowledged there, so a lost start can't be looked for.
+        let unknown: &[&str] = if name == "healthy-unknown-start" { &["lost_start"] } else { &[] };
+        assert_eq!(with(Verdict::Fail, &checks), [""; 0], "{name}: {checks:#?}");
+        assert_eq!(with(Verdict::Unknown, &checks), unknown, "{name}: {checks:#?}");
+    }
+}
+
+#[test]
+fn evidence_is_counted() {
+    let n = |name: &str| checks_of(&text("healthy")).iter().find(|c| c.name == name).unwrap().n;
+    assert_eq!((n("lost_start"), n("lost_completion"), n("duplicated"), n("overlapped")), (1, 2, 2, 2));
+    assert_eq!((n("out_of_order"), n("stuck"), n("undead"), n("flow")), (1, 1, 1, 1));
+}
+
+/// The history without its records of a kind.
+fn without(name: &str, kind: &str) -> String {
+    let tag = format!("\"kind\":\"{kind}\"");
+    text(name).lines().filter(|l| !l.contains(&tag)).map(|l| format!("{l}\n")).collect()
+}
+
+#[test]
+fn nothing_looked_at_is_unknown_and_not_a_pass() {
+    let checks = checks_of(&without("healthy", "execution"));
+    for name in ["lost_completion", "duplicated", "overlapped", "out_of_order", "flow"] {
+        assert!(with(Verdict::Unknown, &checks).contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn a_workflow_that_was_never_read_back_is_undecided() {
+    let checks = checks_of(&without("healthy", "final"));
+    for name in ["lost_start", "lost_completion", "stuck", "undead", "flow"] {
+        assert!(with(Verdict::Unknown, &checks).contains(&name), "{name}: {checks:#?}");
+    }
+}
+
+#[test]
+fn what_a_cut_off_history_lacks_is_no_breach_of_order() {
+    // The record of `a` and the footer are what was cut off.
+    let lines: Vec<String> = without("healthy", "footer")
+        .lines()
+        .filter(|l| !(l.contains("\"kind\":\"execution\"") && l.contains("\"ref\":\"a\"")))
+        .map(str::to_owned)
+        .collect();
+    let cut = lines.join("\n") + "\n";
+    assert!(with(Verdict::Unknown, &checks_of(&cut)).contains(&"out_of_order"));
+    let whole = cut + &text("healthy").lines().last().unwrap().to_owned() + "\n";
+    assert!(with(Verdict::Fail, &checks_of(&whole)).contains(&"out_of_order"));
+}
+
+#[test]
+fn an_update_under_a_running_lease_is_not_yet_stuck() {
+    // `b` was handed out and its worker is gone; its lease of 60 s runs on past the end of the level.
+    let stuck = text("stuck").replace(
+        r#""ref":"b","task_type":"do_b","status":"SCHEDULED","attempt":0,"poll_count":0"#,
+        r#""ref":"b","task_type":"do_b","status":"IN_PROGRESS","attempt":0,"poll_count":1"#,
+    );
+    let handed_out = text("undead").lines().find(|l| l.contains(r#""task_id":"b-0""#)).unwrap().to_owned();
+    let lines: Vec<&str> = stuck.lines().collect();
+    let with_b = [&lines[..5], &[handed_out.as_str()], &lines[5..]].concat().join("\n") + "\n";
+    let checks = checks_of(&with_b);
+    assert!(with(Verdict::Unknown, &checks).contains(&"stuck"), "{checks:#?}");
+}
+
+#[test]
+fn a_check_that_the_plan_gives_nothing_to_do_has_no_say() {
+    let plan = text("plan").replace(r#","after":["a"],"carries":["a"]"#, r#","after":[]"#);
+    let plan = Plan::parse("plan.jsonl", &plan).unwrap();
+    let history = History::parse("history.jsonl", &text("healthy")).unwrap();
+    let checks = check::all(&Joined::new(&plan, &history));
+    let idle: Vec<&str> = checks.iter().filter(|c| !c.applies).map(|c| c.name.as_str()).collect();
+    assert_eq!(idle, ["out_of_order", "flow"]);
+}
