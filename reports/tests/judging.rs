@@ -1,0 +1,183 @@
+//! From a run to its verdict and exit code: what makes it invalid, unknown, failed.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
+
+mod made;
+
+use made::{MS, Made, level, run};
+use shakedown_reports::exit_code;
+use shakedown_reports::gate::{Gate, Verdict};
+use shakedown_reports::history::History;
+use shakedown_reports::judge::{Summary, judge};
+use shakedown_reports::plan::Plan;
+
+fn gate(measure: &str, at_most: f64, duration: bool) -> Gate {
+    Gate { name: measure.into(), measure: measure.into(), at_least: None, at_most: Some(at_most), duration }
+}
+
+fn sound() -> (Plan, History) {
+    run(&[level("1x", 6), Made { concurrency: 3, ..level("3x", 6) }])
+}
+
+fn judged((plan, history): (Plan, History)) -> Summary {
+    judge(&plan, &history, &[gate("slowdown_3x", 0.05, false), gate("1x/makespan_max_s", 300.0, true)])
+}
+
+fn altered(change: impl FnOnce(&mut History)) -> Summary {
+    let (plan, mut history) = sound();
+    change(&mut history);
+    judged((plan, history))
+}
+
+fn failed(summary: &Summary) -> Vec<String> {
+    let checks = summary.validity.checks.iter().filter(|c| c.verdict == Verdict::Fail);
+    checks
+        .map(|c| format!("{}{}", c.level.as_ref().map_or(String::new(), |l| format!("{l} ")), c.name))
+        .collect()
+}
+
+#[test]
+fn a_sound_run_passes() {
+    let summary = judged(sound());
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Pass, exit_code::PASSED), "{summary:#?}");
+    assert!(summary.validity.valid && summary.validity.durations_unknown.is_none());
+    assert_eq!(summary.levels[1].concurrency, 3);
+    assert_eq!((summary.levels[1].n, summary.levels[1].completed), (6, 6));
+}
+
+#[test]
+fn judging_again_gives_the_same() {
+    assert_eq!(judged(sound()), judged(sound()));
+}
+
+#[test]
+fn a_gate_that_is_broken_fails_the_run() {
+    let (plan, history) = sound();
+    let summary = judge(&plan, &history, &[gate("1x/makespan_max_s", 100.0, false)]);
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Fail, exit_code::FAILED));
+}
+
+#[test]
+fn a_gate_without_evidence_leaves_the_run_unknown() {
+    let (plan, history) = sound();
+    let summary = judge(&plan, &history, &[gate("1x/response_p99_s", 100.0, false)]);
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Unknown, exit_code::UNKNOWN));
+    assert_eq!(summary.gates[0].reason, "no value: needs 299, has 6");
+}
+
+#[test]
+fn a_breach_fails_the_run_though_every_gate_passes() {
+    let summary = altered(|h| h.finals[0].tasks[1].nonce = None);
+    assert!(summary.gates.iter().all(|g| g.verdict == Verdict::Pass));
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Fail, exit_code::FAILED));
+}
+
+fn is_invalid(summary: &Summary, reason: &str) {
+    assert_eq!(failed(summary), [reason], "{:#?}", summary.validity);
+    assert_eq!(summary.exit_code, exit_code::INVALID);
+    assert!(summary.verdict >= Verdict::Unknown);
+    assert!(summary.gates.iter().all(|g| g.verdict != Verdict::Pass), "no gate of an invalid run passes");
+}
+
+#[test]
+fn a_late_driver_makes_the_run_invalid() {
+    let late = Made { concurrency: 3, lag_ms: |_| 21, ..level("3x", 6) };
+    is_invalid(&judged(run(&[level("1x", 6), late])), "3x driver_lag");
+    let one_hiccup = Made { concurrency: 3, lag_ms: |i| if i == 0 { 90 } else { 1 }, ..level("3x", 6) };
+    assert!(judged(run(&[level("1x", 6), one_hiccup])).validity.valid, "one of six proves nothing of a p99");
+    let on_the_bound = Made { concurrency: 3, lag_ms: |_| 20, ..level("3x", 6) };
+    assert!(judged(run(&[level("1x", 6), on_the_bound])).validity.valid);
+}
+
+#[test]
+fn late_workers_make_the_run_invalid() {
+    let summary = altered(|h| h.executions.iter_mut().for_each(|e| e.planned_ns -= 25 * MS));
+    assert_eq!(failed(&summary), ["1x worker_overrun", "3x worker_overrun"]);
+    assert_eq!(summary.exit_code, exit_code::INVALID);
+}
+
+#[test]
+fn a_cap_or_a_busy_driver_makes_the_run_invalid() {
+    is_invalid(&altered(|h| h.ended[1].cap_reached = true), "3x caps");
+    let busy = |h: &mut History| h.ended[1].harness_cpu_s *= 4.1;
+    is_invalid(&altered(busy), "3x driver_cpu");
+    let meant = altered(|h| {
+        busy(h);
+        h.header.shared_cpu = true;
+    });
+    assert!(meant.validity.valid, "the scenario means to saturate the machine");
+}
+
+#[test]
+fn accounts_that_do_not_agree_make_the_run_invalid() {
+    let blind = Made { concurrency: 3, seen_after_ms: 400, ..level("3x", 6) };
+    is_invalid(&judged(run(&[level("1x", 6), blind])), "3x littles_law");
+}
+
+#[test]
+fn what_the_reading_interval_explains_is_no_disagreement() {
+    let (plan, mut history) =
+        run(&[level("1x", 6), Made { concurrency: 3, seen_after_ms: 400, ..level("3x", 6) }]);
+    history.observed.iter_mut().for_each(|o| o.resolution_ns = 400 * MS);
+    assert!(judged((plan, history)).validity.valid);
+}
+
+#[test]
+fn a_history_that_is_not_whole_makes_the_run_invalid() {
+    is_invalid(
+        &altered(|h| {
+            h.footer = None;
+            h.truncated = true;
+        }),
+        "history_whole",
+    );
+    is_invalid(&altered(|h| h.footer.as_mut().unwrap().complete = false), "history_whole");
+    let missing = altered(|h| {
+        h.starts.pop();
+    });
+    assert!(failed(&missing).contains(&"plan_followed".to_owned()), "{:?}", failed(&missing));
+    let no_end = altered(|h| {
+        h.ended.pop();
+    });
+    assert!(failed(&no_end).contains(&"plan_followed".to_owned()));
+}
+
+#[test]
+fn an_interrupt_wins_over_everything() {
+    let summary = altered(|h| {
+        let footer = h.footer.as_mut().unwrap();
+        (footer.interrupted, footer.complete) = (true, false);
+    });
+    assert_eq!(summary.exit_code, exit_code::INTERRUPTED);
+    assert_ne!(summary.verdict, Verdict::Pass);
+}
+
+#[test]
+fn an_orchestrator_that_is_too_slow_for_the_speed_leaves_durations_unknown() {
+    let slow = Made { wait_ms: |_| (30, 0), ..level("1x", 6) };
+    let summary = judged(run(&[slow, Made { concurrency: 3, wait_ms: |_| (30, 0), ..level("3x", 6) }]));
+    assert!(summary.validity.valid, "the run itself is sound");
+    let verdicts: Vec<Verdict> = summary.gates.iter().map(|g| g.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Pass, Verdict::Unknown], "only the gate on durations is touched");
+    assert!(summary.gates[1].reason.contains("2.9 %"), "{}", summary.gates[1].reason);
+    assert_eq!(summary.exit_code, exit_code::UNKNOWN);
+}
+
+#[test]
+fn durations_are_unknown_without_a_level_that_runs_one_at_a_time() {
+    let summary = judged(run(&[Made { concurrency: 3, ..level("3x", 6) }]));
+    assert!(summary.validity.durations_unknown.is_some());
+}
+
+#[test]
+fn the_summary_says_which_pool_is_short_when_waiting_is_material() {
+    let waiting = Made { concurrency: 4, slots: 2, wait_ms: |_| (400, 0), ..level("4x", 8) };
+    let summary = judged(run(&[level("1x", 6), waiting]));
+    assert_eq!(summary.levels[0].bottleneck, None, "2 ms of 2 s is not material");
+    let bottleneck = summary.levels[1].bottleneck.as_ref().unwrap();
+    assert_eq!(bottleneck.slots, 2);
+    // Four workflows keep 4 × 100/200 = 2 slots of a pool busy if nothing waits; 2 / 0.7 rounds up to 3.
+    assert_eq!(bottleneck.suggested_slots, 3);
+    assert!((bottleneck.wait_mean_s - 40.0).abs() < 1e-6);
+    assert!(bottleneck.sentence.contains("`qa` is short") || bottleneck.sentence.contains("`dev` is short"));
+}
