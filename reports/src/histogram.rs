@@ -156,9 +156,11 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Reading every rank walks the whole histogram each time.
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn ranks_are_those_of_the_sorted_samples_within_a_thousandth(
-            mut s in prop::collection::vec(0u64..10_000_000_000_000, 1..300)
+            mut s in prop::collection::vec(0u64..10_000_000_000_000, 1..80)
         ) {
             let d: Distribution = s.iter().copied().collect();
             s.sort_unstable();

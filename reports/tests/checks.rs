@@ -131,7 +131,7 @@ fn what_a_cut_off_history_lacks_is_no_breach_of_order() {
         .collect();
     let cut = lines.join("\n") + "\n";
     assert!(with(Verdict::Unknown, &checks_of(&cut)).contains(&"out_of_order"));
-    let whole = cut + &text("healthy").lines().last().unwrap().to_owned() + "\n";
+    let whole = cut + text("healthy").lines().last().unwrap() + "\n";
     assert!(with(Verdict::Fail, &checks_of(&whole)).contains(&"out_of_order"));
 }
 
