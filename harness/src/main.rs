@@ -1,2 +1,25 @@
-//! Placeholder.
-fn main() {}
+//! `shakedown`: loads a workflow orchestrator, and says in numbers and with a verdict whether it may be released.
+
+mod cli;
+mod clock;
+mod draw;
+mod failure;
+mod journal;
+mod load;
+mod plan;
+mod run;
+mod scenario;
+mod target;
+mod workers;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::dispatch(std::env::args_os()) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("shakedown: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `shakedown judge`: a run directory, judged (again). Pure: the same directory gives the same summary anywhere.
+
+use crate::failure::{Blame, Result};
+use anyhow::Context;
+use shakedown_reports::render::terminal;
+use shakedown_reports::rundir;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Judge a run directory again and write its reports anew.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run directory.
+    #[arg(value_name = "RUN_DIR")]
+    directory: PathBuf,
+    /// Print the summary as JSON on standard output, and nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Judges and prints.
+///
+/// # Errors
+/// The directory isn't one of a run, or its reports can't be written.
+pub fn run(args: &Args) -> Result<u8> {
+    let history = args.directory.join("history.jsonl");
+    std::fs::metadata(&history)
+        .with_context(|| {
+            format!("{} is no run directory: cannot read {}", args.directory.display(), history.display())
+        })
+        .blame_input()?;
+    report(&args.directory, args.json)
+}
+
+/// Judges `directory`, writes its reports, prints the table or the summary, and returns the exit code.
+///
+/// # Errors
+/// The run can't be read, or the reports can't be written.
+pub fn report(directory: &Path, json: bool) -> Result<u8> {
+    let summary = rundir::judge_dir(directory)?;
+    let text = if json {
+        let path = directory.join(rundir::SUMMARY);
+        // What was written, byte for byte: nobody has to ask whether the two are the same.
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
+    } else {
+        let report = directory.join(rundir::REPORT).display().to_string();
+        let colour = std::io::stdout().is_terminal();
+        terminal::render(&summary, &terminal::Options { colour, report, ..terminal::Options::default() })
+    };
+    super::print_out(&text)?;
+    Ok(summary.exit_code)
+}

@@ -1,0 +1,97 @@
+//! The command line: one args struct a subcommand, each in a file of its own.
+
+mod doctor;
+mod engine;
+mod judge;
+mod list;
+mod load_closed;
+mod run;
+mod welcome;
+mod worker;
+
+use crate::failure::{Failure, Result};
+use clap::{Parser, Subcommand};
+use shakedown_reports::exit_code;
+use std::ffi::OsString;
+use tracing_subscriber::EnvFilter;
+
+/// Loads a workflow orchestrator and says, in numbers and with a verdict, whether it may be released.
+#[derive(Debug, Parser)]
+#[command(name = "shakedown", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 passed, 1 a gate or check failed, 2 not enough evidence, 3 the run is invalid, \
+4 wrong arguments or scenario or a missing capability, 5 the tool failed, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and judge them; without any, the main job.
+    Run(run::Args),
+    /// Judge a run directory again.
+    Judge(judge::Args),
+    /// Show the scenarios that are compiled in.
+    List(list::Args),
+    /// Say what this machine has, what it lacks, and what can't run without.
+    Doctor(doctor::Args),
+    /// Work on the tasks of the 22-task workflow at any Conductor server, until Ctrl-C.
+    Worker(worker::Args),
+    /// Run the reference engine.
+    Engine(engine::Args),
+    /// Run one level of closed load (started by `run`).
+    #[command(hide = true)]
+    LoadClosed(load_closed::Args),
+}
+
+/// Runs the command that `arguments` ask for and returns the exit code.
+///
+/// # Errors
+/// The command failed; the failure knows its exit code.
+pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command {
+        None => welcome::print(),
+        Some(Command::Run(args)) => on_tokio("warn", run::run(args)),
+        Some(Command::Judge(args)) => judge::run(&args),
+        Some(Command::List(args)) => list::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Worker(args)) => on_tokio("info", worker::run(args)),
+        Some(Command::Engine(args)) => on_tokio("info", engine::run(args)),
+        Some(Command::LoadClosed(args)) => load_closed::run(&args),
+    }
+}
+
+/// clap's own message; help and version are no errors, everything else is wrong usage.
+fn refuse(error: &clap::Error) -> Result<u8> {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = error.print();
+    Ok(if error.use_stderr() { exit_code::USAGE } else { exit_code::PASSED })
+}
+
+fn on_tokio(level: &str, command: impl Future<Output = Result<u8>>) -> Result<u8> {
+    let filter = EnvFilter::try_from_env("SHAKEDOWN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // A thread that still blocks must not keep the program from ending.
+    runtime.shutdown_background();
+    result
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+fn print_out(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure { code: exit_code::TOOL_FAILED, error: error.into() })
+        }
+        _ => Ok(()),
+    }
+}

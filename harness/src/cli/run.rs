@@ -1,0 +1,131 @@
+//! `shakedown run`: scenarios, run one after another and judged.
+
+use super::judge;
+use crate::failure::{Blame, Result};
+use crate::run::interrupt::Interrupt;
+use crate::run::prepare::{self, Order};
+use crate::run::{self, Place};
+use crate::scenario::catalogue::{self, Origin};
+use crate::scenario::speed::Speed;
+use crate::scenario::{overrides, read};
+use shakedown_reports::exit_code;
+use std::path::PathBuf;
+
+/// Run scenarios and judge them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenarios by name or path; without any, the main job (load/main).
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// Folder of run directories.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    out: PathBuf,
+    /// A Conductor server to load, instead of the reference engine.
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+    /// Replace a value of the scenario, e.g. level.10x.waves=2; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Replace the scenario's seed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs()))]
+    seed: Option<u64>,
+    /// Replace the scenario's speed: workflow seconds per real second.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    speed: Option<f64>,
+    /// Print the summary as JSON on standard output, and nothing else there.
+    #[arg(long)]
+    json: bool,
+    /// Load a workflow of your own: its Conductor definition (JSON). Needs --durations.
+    #[arg(long, value_name = "FILE", requires = "durations", conflicts_with = "scenarios")]
+    workflow: Option<String>,
+    /// Its table of durations (CSV with the columns ref, task, agent and one of seconds). Needs --workflow.
+    #[arg(long, value_name = "CSV", requires = "workflow")]
+    durations: Option<String>,
+    /// Column of the table with the durations; without it, the first whose name ends in _s.
+    #[arg(long, value_name = "COLUMN", requires = "durations")]
+    duration_column: Option<String>,
+}
+
+/// A number above 0, for clap.
+pub fn positive(text: &str) -> std::result::Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    if number > 0.0 && number <= 1e6 {
+        Ok(number)
+    } else {
+        Err("accepted is above 0, up to 1000000".to_owned())
+    }
+}
+
+/// Runs every scenario, also after one that failed, and ends with the worst of their exit codes.
+///
+/// # Errors
+/// A scenario is refused before anything is started, or could not be run.
+pub async fn run(args: Args) -> Result<u8> {
+    // All of them are read before the first is run: a slip in the last one shows at once.
+    let orders = orders(&args)?;
+    let place = Place { out: args.out.clone(), target: args.target.clone() };
+    let interrupt = Interrupt::listen()?;
+    let mut codes = Vec::new();
+    for order in &orders {
+        if interrupt.is_asked() {
+            break;
+        }
+        codes.push(match one(order, &place, &interrupt, args.json).await {
+            Ok(code) => code,
+            // With several scenarios, one that can't be run must not hide what the others have shown.
+            Err(failure) if orders.len() > 1 => {
+                eprintln!("shakedown: {}: {failure}", order.scenario.name);
+                failure.code
+            }
+            Err(failure) => return Err(failure),
+        });
+    }
+    if interrupt.is_asked() {
+        codes.push(exit_code::INTERRUPTED);
+    }
+    Ok(exit_code::worst(codes))
+}
+
+async fn one(order: &Order, place: &Place, interrupt: &Interrupt, json: bool) -> Result<u8> {
+    let directory = run::run(order, place, interrupt).await?;
+    judge::report(&directory, json)
+}
+
+fn orders(args: &Args) -> Result<Vec<Order>> {
+    let names = match (&args.workflow, args.scenarios.is_empty()) {
+        (Some(_), _) => vec!["load/own-workflow".to_owned()],
+        (None, true) => vec!["load/main".to_owned()],
+        (None, false) => args.scenarios.clone(),
+    };
+    names.iter().map(|name| order(name, args).blame_input()).collect()
+}
+
+fn order(name: &str, args: &Args) -> anyhow::Result<Order> {
+    let (origin, text) = catalogue::scenario(name)?;
+    let mut scenario = read::parse(name, &text)?;
+    let mut origin = origin;
+    if let Some(own) = scenario.workflow.get_mut("own").filter(|_| args.workflow.is_some()) {
+        own.definition = args.workflow.clone();
+        own.durations = args.durations.clone();
+        own.column = args.duration_column.clone();
+        // What a person names on the command line is relative to where they stand.
+        origin = Origin::Disk(PathBuf::from("command line"));
+    }
+    let mut scenario = overrides::apply(scenario, &args.set)?;
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.speed = args.speed.map_or(scenario.speed, Speed::Factor);
+    prepare::prepare(scenario, &origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_are_positive_numbers() {
+        assert_eq!(positive("600"), Ok(600.0));
+        for wrong in ["0", "-1", "fast", "NaN", "inf"] {
+            assert!(positive(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! How a started workflow is watched to its end without loading the target: pure.
+
+use std::time::Duration;
+
+/// Pause between reads while the end is near: the error of the observed end, and so small.
+const NEAR: Duration = Duration::from_millis(5);
+/// Pause when the workflow is long overdue: then it is the delay that counts, not its last milliseconds.
+const OVERDUE: Duration = Duration::from_millis(50);
+
+/// When the first read is worth its cost: at 90 % of the expected length.
+pub fn first_read_ns(started_ns: u64, expected_ns: u64) -> u64 {
+    started_ns + expected_ns / 10 * 9
+}
+
+/// How long to wait between two reads.
+pub fn pause(now_ns: u64, started_ns: u64, expected_ns: u64, failed: bool) -> Duration {
+    if failed || now_ns > started_ns + expected_ns / 2 * 3 { OVERDUE } else { NEAR }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_dense_only_around_the_expected_end() {
+        assert_eq!(first_read_ns(100, 1_000), 1_000);
+        assert_eq!(pause(1_500, 100, 1_000, false), NEAR);
+        assert_eq!(pause(1_601, 100, 1_000, false), OVERDUE);
+        assert_eq!(pause(900, 100, 1_000, true), OVERDUE);
+    }
+}

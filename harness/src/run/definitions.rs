@@ -1,0 +1,148 @@
+//! Registering workflows and task definitions at the target, without hurting what a server of somebody else has.
+
+use super::prepare::{Order, Prepared};
+use crate::failure::{Blame, Result};
+use crate::scenario::Timers;
+use crate::target::conductor::{Conductor, json};
+use crate::target::http::Exchange;
+use anyhow::anyhow;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Registers everything that `order` starts. What happened that a reader of the run should know is returned.
+///
+/// Our own engine gets everything. On a server of somebody else nothing is overwritten: task definitions that it has
+/// are left as they are, and a workflow that it has under the same name and version must have the same tasks.
+///
+/// # Errors
+/// The target refuses, or has another workflow under the same name.
+pub async fn register(target: &Conductor, order: &Order, ours: bool) -> Result<Vec<String>> {
+    let mut remarks = Vec::new();
+    let mut wanted = task_definitions(order);
+    if !ours {
+        let mut kept = BTreeSet::new();
+        for name in wanted.keys() {
+            if target.task_definition(name).await.status == Some(200) {
+                kept.insert(name.clone());
+            }
+        }
+        if !kept.is_empty() {
+            wanted.retain(|name, _| !kept.contains(name));
+            let names = kept.into_iter().collect::<Vec<_>>().join(", ");
+            remarks.push(format!("the target's own task definitions are used, with their timers: {names}"));
+        }
+    }
+    if !wanted.is_empty() {
+        let definitions: Vec<Value> = wanted.into_values().collect();
+        accepted("task definitions", &target.put_task_definitions(&definitions).await)?;
+    }
+    for workflow in order.workflows.values() {
+        remarks.extend(register_workflow(target, workflow, ours).await?);
+    }
+    Ok(remarks)
+}
+
+async fn register_workflow(target: &Conductor, workflow: &Prepared, ours: bool) -> Result<Option<String>> {
+    let name = &workflow.template.name;
+    let posted = target.post_workflow_definition(&workflow.definition, ours).await;
+    if ours || posted.status != Some(409) {
+        accepted(&format!("the workflow {name}"), &posted)?;
+        return Ok(None);
+    }
+    let there = target.workflow_definition(name, workflow.version).await;
+    let there: Value =
+        json(&there).ok_or_else(|| anyhow!("the target has {name} and does not show it")).blame_target()?;
+    if references(&there) != references(&workflow.definition) {
+        let version = workflow.version;
+        let refused = anyhow!(
+            "the target has another workflow under the name {name}, version {version}; it is not overwritten: \
+             give the definition another name or version"
+        );
+        return Err(refused).blame_input();
+    }
+    Ok(Some(format!("the target's own definition of {name} is used; it has the same tasks")))
+}
+
+fn accepted(what: &str, exchange: &Exchange) -> Result<()> {
+    match exchange.error() {
+        None => Ok(()),
+        Some(error) => Err(anyhow!("the target refuses {what}: {error}")).blame_target(),
+    }
+}
+
+/// Every reference name in a definition, at any depth.
+fn references(definition: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![definition];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(elements) => open.extend(elements),
+            Value::Object(members) => {
+                if let Some(Value::String(name)) = members.get("taskReferenceName") {
+                    found.insert(name.clone());
+                }
+                open.extend(members.values());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A definition for every task type: the scenario's, or a plain one; with the scenario's timers.
+fn task_definitions(order: &Order) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    for workflow in order.workflows.values() {
+        for task in &workflow.template.tasks {
+            let given = workflow.task_definitions.iter().find(|one| one["name"] == task.task_type.as_str());
+            let definition = given.cloned().unwrap_or_else(|| plain(&task.task_type));
+            all.insert(task.task_type.clone(), with_timers(definition, &order.scenario.timers));
+        }
+    }
+    all
+}
+
+/// What an unregistered task gets: Conductor's own defaults would wait a minute before a retry, and time the whole
+/// workflow out when one task hangs.
+fn plain(name: &str) -> Value {
+    json!({
+        "name": name, "retryCount": 2, "retryLogic": "FIXED", "retryDelaySeconds": 1,
+        "timeoutSeconds": 0, "responseTimeoutSeconds": 60, "timeoutPolicy": "RETRY", "ownerEmail": "shakedown@example.com",
+    })
+}
+
+fn with_timers(mut definition: Value, timers: &Timers) -> Value {
+    for (field, time) in timers.fields() {
+        let seconds = time.seconds();
+        #[expect(clippy::cast_possible_truncation, reason = "bounded to a month when it was read")]
+        let whole = seconds as i64;
+        // Conductor takes whole seconds only; our engine takes fractions too.
+        definition[field] = if seconds.fract() == 0.0 { json!(whole) } else { json!(seconds) };
+    }
+    definition
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::units::RealTime;
+
+    #[test]
+    fn references_are_found_at_any_depth() {
+        let definition =
+            json!({"tasks": [{"taskReferenceName": "a"}, {"forkTasks": [[{"taskReferenceName": "b"}]]}]});
+        assert_eq!(references(&definition), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn timers_are_whole_numbers_where_they_can_be() {
+        let timers = Timers {
+            retry_delay: Some(RealTime(2.0)),
+            response_timeout: Some(RealTime(0.5)),
+            ..Timers::default()
+        };
+        let definition = with_timers(plain("x"), &timers);
+        assert_eq!(definition["retryDelaySeconds"], json!(2));
+        assert_eq!(definition["responseTimeoutSeconds"], json!(0.5));
+    }
+}

@@ -1,0 +1,200 @@
+//! The one phase function: provision, verify, load, drain, verify again, settle, write. Then judge.
+
+mod definitions;
+mod directory;
+pub mod interrupt;
+mod level;
+pub mod machine;
+pub mod prepare;
+mod progress;
+mod provision;
+mod settle;
+mod steady;
+mod usage;
+
+use crate::clock;
+use crate::failure::{Blame, Result};
+use crate::journal::{self, Journal};
+use crate::plan::{self, Plan};
+use crate::target::preflight;
+use crate::workers::assignment::Assignments;
+use crate::workers::{CAUTIOUS_POLL, Fleet, FleetSpec, PATIENT_POLL};
+use anyhow::Context;
+use directory::Directory;
+use interrupt::Interrupt;
+use prepare::Order;
+use progress::Progress;
+use provision::Host;
+use serde_json::Value;
+use shakedown_reports::history::{Footer, Header, Record, SCHEMA_VERSION, Start};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use usage::Sampler;
+
+/// Where and on what an [`Order`] is run.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Folder of run directories.
+    pub out: PathBuf,
+    /// The server to load; `None`: the reference engine, started for the run.
+    pub target: Option<String>,
+}
+
+/// What the phases share.
+#[derive(Debug)]
+pub struct Stage<'r> {
+    order: &'r Order,
+    plan: &'r Plan,
+    directory: &'r Directory,
+    journal: Journal,
+    interrupt: &'r Interrupt,
+    progress: Progress,
+    host: Host,
+    sampler: Sampler,
+}
+
+/// How the phases ended.
+#[derive(Debug, Default)]
+struct Ending {
+    /// Why the plan isn't through.
+    cut_short: Option<String>,
+}
+
+/// Runs an order and returns its run directory, whose history is whole; judging it is somebody else's work.
+///
+/// # Errors
+/// Input that is refused, a target that can't be loaded, or the tool failed. If a run directory was made by then,
+/// the footer of its history says why there is nothing to judge.
+pub async fn run(order: &Order, place: &Place, interrupt: &Interrupt) -> Result<PathBuf> {
+    let seed = order.scenario.seed;
+    let started_ms = clock::wall_ms();
+    let stamp = clock::stamp(started_ms);
+    let directory = Directory::create(&place.out, &stamp, &order.scenario.name, seed)?;
+    let plan = plan::draw(&order.scenario, &order.templates(), seed, &directory.name).blame_input()?;
+    directory.write_inputs(order, &plan)?;
+    let path = directory.file("history.jsonl");
+    let unwritable = || format!("cannot write {}", path.display());
+    let (journal, writer) = journal::open(&path).with_context(unwritable)?;
+    journal.write(Record::Header(header(order, place, &directory, started_ms)));
+    let ending = phases(order, &plan, &directory, place, journal.clone(), interrupt).await;
+    let reason = match &ending {
+        Ok(ending) => ending.cut_short.clone(),
+        Err(failure) => Some(failure.to_string()),
+    };
+    let interrupted = interrupt.is_asked();
+    journal.write(Record::Footer(Footer {
+        at_ns: clock::now_ns(),
+        complete: reason.is_none(),
+        reason,
+        interrupted,
+    }));
+    drop(journal);
+    let closed = tokio::task::spawn_blocking(move || writer.close()).await;
+    closed.context("the task that ends the history panicked")?.with_context(unwritable)?;
+    ending.map(|_| directory.path)
+}
+
+/// The phases, in their order. Whatever was started is gone when this returns, however it returns.
+async fn phases(
+    order: &Order,
+    plan: &Plan,
+    directory: &Directory,
+    place: &Place,
+    journal: Journal,
+    interrupt: &Interrupt,
+) -> Result<Ending> {
+    let progress = Progress::new();
+    progress.phase("starting the target");
+    let host = provision::provision(place.target.as_deref(), &directory.path, &directory.logs()).await?;
+    let sampler = Sampler::start(journal.clone());
+    if let Some(node) = &host.node {
+        sampler.watch("engine", node.pid());
+    }
+    let mut stage = Stage { order, plan, directory, journal, interrupt, progress, host, sampler };
+    verify(&stage).await?;
+    let fleet = Fleet::start(fleet_spec(&stage)).context("the workers can't be started")?;
+    let loaded = load(&mut stage, &fleet).await;
+    stage.progress.phase("reading back what the target knows");
+    fleet.stop().await;
+    let (starts, ending) = loaded?;
+    if stage.host.lost().is_none() {
+        if ending.cut_short.is_none()
+            && let Err(error) = steady::verify(&stage.host.target).await
+        {
+            stage.note(&format!("after the load: {error}"), Value::Null);
+        }
+        settle::read_back(&stage, &starts).await;
+    }
+    stage.host.stop().await?;
+    Ok(ending)
+}
+
+/// Is the target what it should be, and does it work? What it needs to know is registered on the way.
+async fn verify(stage: &Stage<'_>) -> Result<()> {
+    stage.progress.phase("verifying the steady state");
+    let checks = async {
+        preflight::verify(&stage.host.target).await.blame_target()?;
+        let remarks = definitions::register(&stage.host.target, stage.order, stage.host.is_ours()).await?;
+        remarks.iter().for_each(|remark| stage.note(remark, Value::Null));
+        steady::verify(&stage.host.target).await.blame_target()
+    };
+    tokio::select! {
+        checked = checks => checked,
+        () = stage.interrupt.asked() => interrupted_before_load(),
+    }
+}
+
+fn interrupted_before_load() -> Result<()> {
+    let error = anyhow::anyhow!("interrupted before there was any load");
+    Err(crate::failure::Failure { code: shakedown_reports::exit_code::INTERRUPTED, error })
+}
+
+/// Every level, one after another, until one is cut short.
+async fn load(stage: &mut Stage<'_>, fleet: &Fleet) -> Result<(Vec<Start>, Ending)> {
+    let mut starts = Vec::new();
+    for level in &stage.plan.levels {
+        let run = level::run(stage, fleet, level).await?;
+        starts.extend(run.starts);
+        if let Some(why) = run.cut_short {
+            stage.note(&format!("level {} was cut short: {why}", level.name), Value::Null);
+            return Ok((starts, Ending { cut_short: Some(format!("level {}: {why}", level.name)) }));
+        }
+    }
+    Ok((starts, Ending::default()))
+}
+
+fn fleet_spec(stage: &Stage<'_>) -> FleetSpec {
+    let run = &stage.directory.name;
+    let orders: BTreeMap<String, Vec<String>> =
+        stage.order.workflows.values().flat_map(|workflow| workflow.step_order.clone()).collect();
+    FleetSpec {
+        target: stage.host.target.clone(),
+        assignments: Assignments::of_plan(run, stage.plan).with_step_order(orders),
+        journal: stage.journal.clone(),
+        tag: run.clone(),
+        speed: stage.order.speed,
+        seed: stage.order.scenario.seed,
+        behaviour: stage.order.scenario.workers,
+        poll_wait: if stage.host.is_ours() { PATIENT_POLL } else { CAUTIOUS_POLL },
+    }
+}
+
+fn header(order: &Order, place: &Place, directory: &Directory, started_ms: u64) -> Header {
+    Header {
+        schema_version: SCHEMA_VERSION,
+        run: directory.name.clone(),
+        scenario: order.scenario.name.clone(),
+        seed: order.scenario.seed,
+        speed: order.speed,
+        target: place
+            .target
+            .clone()
+            .unwrap_or_else(|| "the reference engine, started for this run".to_owned()),
+        embedded: place.target.is_none(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_ms,
+        started_ns: clock::now_ns(),
+        machine: machine::describe(),
+        shared_cpu: order.scenario.shared_cpu,
+    }
+}

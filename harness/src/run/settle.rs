@@ -1,0 +1,117 @@
+//! After the load: every start whose fate is unknown is settled, and every workflow is read back.
+
+use super::Stage;
+use crate::clock;
+use crate::target::wire::{StoredTask, StoredWorkflow};
+use serde_json::{Value, json};
+use shakedown_reports::history::{FinalTask, FinalWorkflow, Note, Outcome, Record, Start};
+use std::time::Duration;
+
+/// How long the reading may take after an interrupt: the person waits.
+const IN_A_HURRY: Duration = Duration::from_secs(5);
+/// How long one workflow is tried to be read.
+const TRY_FOR: Duration = Duration::from_secs(10);
+
+/// Reads back what `starts` became. What can't be read stays unknown, and a note says so.
+pub async fn read_back(stage: &Stage<'_>, starts: &[Start]) {
+    let all = async {
+        for start in starts {
+            match (start.outcome, &start.workflow_id) {
+                (Outcome::Ok, Some(workflow_id)) => read_one(stage, start, workflow_id).await,
+                (Outcome::Unknown, _) => settle(stage, start).await,
+                _ => {}
+            }
+        }
+    };
+    if stage.interrupt.is_asked() {
+        if tokio::time::timeout(IN_A_HURRY, all).await.is_err() {
+            stage.note("interrupted: not every workflow was read back", Value::Null);
+        }
+    } else {
+        all.await;
+    }
+}
+
+async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str) {
+    let give_up_ns = clock::now_ns() + clock::nanos(TRY_FOR);
+    loop {
+        let (exchange, workflow) = stage.host.target.workflow(workflow_id).await;
+        match (workflow, exchange.status) {
+            (Some(workflow), _) => {
+                return stage.journal.write(Record::Final(told(start, workflow_id, workflow)));
+            }
+            (None, Some(404)) => {
+                return stage.journal.write(Record::Final(unknown_there(start, workflow_id)));
+            }
+            _ if clock::now_ns() > give_up_ns => {
+                let error = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
+                let data = json!({ "workflow_id": workflow_id, "error": error });
+                return stage.note("a workflow could not be read back", data);
+            }
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Asks the target for the correlation id of a start that may or may not have happened.
+async fn settle(stage: &Stage<'_>, start: &Start) {
+    let level = stage.plan.levels.iter().find(|level| level.name == start.level);
+    let Some(level) = level else { return };
+    let (exchange, found) = stage.host.target.correlated(&level.template, &start.correlation_id).await;
+    let data = |more: Value| json!({ "correlation_id": start.correlation_id, "found": more });
+    match found.as_deref() {
+        Some([]) => stage.note("a start of unknown fate did not happen", data(json!([]))),
+        Some(workflows) => {
+            let ids: Vec<&str> = workflows.iter().map(|workflow| workflow.workflow_id.as_str()).collect();
+            stage.note("a start of unknown fate happened", data(json!(ids)));
+            for workflow in workflows {
+                stage.journal.write(Record::Final(told(start, &workflow.workflow_id, workflow.clone())));
+            }
+        }
+        None => {
+            let why = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
+            stage.note("a start of unknown fate stays unknown: the target can't be asked", data(json!(why)));
+        }
+    }
+}
+
+impl Stage<'_> {
+    /// Adds a remark to the history.
+    pub fn note(&self, text: &str, data: Value) {
+        self.journal.write(Record::Note(Note { at_ns: clock::now_ns(), text: text.to_owned(), data }));
+    }
+}
+
+fn unknown_there(start: &Start, workflow_id: &str) -> FinalWorkflow {
+    FinalWorkflow { found: false, ..told(start, workflow_id, StoredWorkflow::default()) }
+}
+
+fn told(start: &Start, workflow_id: &str, workflow: StoredWorkflow) -> FinalWorkflow {
+    FinalWorkflow {
+        level: start.level.clone(),
+        index: start.index,
+        workflow_id: workflow_id.to_owned(),
+        found: true,
+        status: workflow.status,
+        reason: workflow.reason_for_incompletion,
+        created_ms: workflow.create_time,
+        ended_ms: workflow.end_time,
+        tasks: workflow.tasks.into_iter().map(task).collect(),
+    }
+}
+
+fn task(task: StoredTask) -> FinalTask {
+    FinalTask {
+        task_id: task.task_id,
+        reference: task.reference_task_name,
+        task_type: task.task_type,
+        status: task.status,
+        attempt: task.retry_count,
+        poll_count: task.poll_count,
+        nonce: task.output_data.get("nonce").and_then(Value::as_str).map(str::to_owned),
+        scheduled_ms: task.scheduled_time,
+        started_ms: task.start_time,
+        ended_ms: task.end_time,
+        reason: task.reason_for_incompletion,
+    }
+}

@@ -1,0 +1,153 @@
+//! Scenarios: one strict TOML file that holds the workload, the load and the gates.
+
+pub mod catalogue;
+pub mod overrides;
+pub mod read;
+pub mod slots;
+pub mod speed;
+pub mod units;
+mod validate;
+
+use serde::{Deserialize, Serialize};
+use shakedown_reports::gate::Gate;
+use slots::Slots;
+use speed::Speed;
+use std::collections::BTreeMap;
+use units::RealTime;
+
+/// A scenario as its file writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Short name; part of the run directory's name.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Ids of the planned cases that it gives evidence for.
+    #[serde(default)]
+    pub covers: Vec<String>,
+    /// True: a suite isn't green when this machine can't run it.
+    #[serde(default)]
+    pub required: bool,
+    /// True: it means to saturate the machine, so the driver's CPU alone invalidates nothing.
+    #[serde(default)]
+    pub shared_cpu: bool,
+    /// Fixes every draw.
+    pub seed: u64,
+    /// Workflow seconds per real second.
+    pub speed: Speed,
+    /// Durations are drawn between (1 − spread) and 1 times the table's.
+    #[serde(default)]
+    pub spread: f64,
+    /// How the workers behave.
+    #[serde(default)]
+    pub workers: Workers,
+    /// Real-time timers that replace those of the task definitions.
+    #[serde(default, skip_serializing_if = "Timers::is_empty")]
+    pub timers: Timers,
+    /// The workflows, by the name that levels use.
+    pub workflow: BTreeMap<String, WorkflowSource>,
+    /// Levels of load, run one after another.
+    pub level: Vec<Level>,
+    /// Bounds on measures.
+    #[serde(default)]
+    pub gate: Vec<Gate>,
+}
+
+/// Where a workflow comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowSource {
+    /// The Conductor definition (JSON), relative to the scenario file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// The table of durations (CSV), relative to the scenario file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durations: Option<String>,
+    /// Its column with the durations, workflow seconds; without it, the first whose name ends in `_s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Its column with the predecessors, when the definition is to be checked against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_column: Option<String>,
+    /// Tables of the steps inside tasks, by reference name; the same column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<String, String>,
+    /// Task definitions (JSON array); tasks without one get a plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_definitions: Option<String>,
+}
+
+/// How the harness's workers behave.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workers {
+    /// Share of executions that end in FAILED, drawn per attempt.
+    pub failure_rate: f64,
+    /// Share of executions that end in FAILED_WITH_TERMINAL_ERROR, drawn per attempt.
+    pub terminal_failure_rate: f64,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { failure_rate: 0.0, terminal_failure_rate: 0.0 }
+    }
+}
+
+/// Timers of task definitions, in real time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timers {
+    /// `retryDelaySeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_delay: Option<RealTime>,
+    /// `maxRetryDelaySeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retry_delay: Option<RealTime>,
+    /// `responseTimeoutSeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<RealTime>,
+    /// `timeoutSeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout: Option<RealTime>,
+    /// `pollTimeoutSeconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll_timeout: Option<RealTime>,
+}
+
+impl Timers {
+    /// The fields of a task definition that are set, and to what.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, RealTime)> {
+        [
+            ("retryDelaySeconds", self.retry_delay),
+            ("maxRetryDelaySeconds", self.max_retry_delay),
+            ("responseTimeoutSeconds", self.response_timeout),
+            ("timeoutSeconds", self.attempt_timeout),
+            ("pollTimeoutSeconds", self.poll_timeout),
+        ]
+        .into_iter()
+        .filter_map(|(field, value)| value.map(|value| (field, value)))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.fields().next().is_none()
+    }
+}
+
+/// A level of load: so many workflows kept in flight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Its name; the prefix of its measures.
+    pub name: String,
+    /// Which of the scenario's workflows it starts.
+    pub workflow: String,
+    /// Workflows in flight.
+    pub concurrency: u32,
+    /// Workflows that each place in flight starts, one after another.
+    pub waves: u32,
+    /// Slots of the pools of workers.
+    pub slots: Slots,
+    /// Real time that a workflow has to become terminal.
+    pub drain: RealTime,
+}

@@ -1,0 +1,155 @@
+//! Strict reading of scenario files: an error names the file, the line, the key, the value and what would be accepted.
+
+use super::{Scenario, validate};
+use std::fmt;
+
+/// A scenario file that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ScenarioError {
+    /// The file, as the user named it.
+    pub file: String,
+    /// Its line, from 1, when the error has one.
+    pub line: Option<usize>,
+    /// The text of the line.
+    pub text: String,
+    /// What is wrong with it, and what would be accepted.
+    pub problem: String,
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.problem)?;
+        if !self.text.is_empty() {
+            write!(f, "\n    {}", self.text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the text of a scenario file.
+///
+/// # Errors
+/// It isn't TOML, has an unknown key or a value that isn't accepted, or contradicts itself.
+pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    let scenario: Scenario = toml::from_str(text).map_err(|error| from_toml(file, text, &error))?;
+    validate::check(&scenario).map_err(|finding| {
+        let line = finding.find_line(text);
+        ScenarioError {
+            file: file.to_owned(),
+            line: line.map(|(number, _)| number),
+            text: line.map(|(_, line)| line.trim().to_owned()).unwrap_or_default(),
+            problem: finding.problem,
+        }
+    })?;
+    Ok(scenario)
+}
+
+fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
+    let at = error.span().map(|span| span.start.min(text.len()));
+    let line = at.map(|at| text[..at].matches('\n').count() + 1);
+    let shown = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+    ScenarioError {
+        file: file.to_owned(),
+        line,
+        text: shown.trim().to_owned(),
+        problem: with_suggestion(error.message()),
+    }
+}
+
+/// Adds "did you mean" to serde's "unknown field `a`, expected one of `b`, `c`".
+pub fn with_suggestion(message: &str) -> String {
+    let Some((found, expected)) =
+        message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'))
+    else {
+        return message.to_owned();
+    };
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let accepted = format!("unknown key `{found}`; accepted here: {}", known.join(", "));
+    match nearest(found, known.into_iter()) {
+        Some(near) => format!("{accepted}. Did you mean `{near}`?"),
+        None => accepted,
+    }
+}
+
+/// The candidate that `word` is most likely a misspelling of.
+pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 3)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance, row by row.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, from) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, to) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../../scenarios/load/smoke.toml");
+
+    fn refused(from: &str, to: &str) -> ScenarioError {
+        assert!(GOOD.contains(from), "the sample has {from}");
+        parse("smoke.toml", &GOOD.replacen(from, to, 1)).unwrap_err()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
+        let error = refused("waves =", "wavs =");
+        assert!(
+            error.problem.contains("unknown key `wavs`") && error.problem.contains("`waves`?"),
+            "{error}"
+        );
+        assert!(error.text.starts_with("wavs ="), "{error}");
+        assert!(error.to_string().starts_with("smoke.toml:"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_unit_is_explained() {
+        let error = refused("drain = \"30 s\"", "drain = \"30 sec\"");
+        assert!(error.problem.contains("\"sec\"") && error.problem.contains("\"60 s\""), "{error}");
+        assert_eq!(error.text, "drain = \"30 sec\"");
+        let error = refused("drain = \"30 s\"", "drain = 30");
+        assert!(error.problem.contains("no unit"), "{error}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_where_it_stands() {
+        let error = refused("workflow = \"full_22_optimized\"", "workflow = \"full_22_optimised\"");
+        assert!(error.problem.contains("full_22_optimized"), "{error}");
+        assert!(error.text.contains("full_22_optimised"), "{error}");
+        let error = refused("spread = 0.05", "spread = 1.5");
+        assert!(error.problem.contains("1.5") && error.line.is_some(), "{error}");
+    }
+
+    #[test]
+    fn any_text_is_answered_without_a_panic() {
+        for text in ["", "=", "name = ", "[[level]]\n", "name = \"ü", "\u{0}"] {
+            assert!(parse("x.toml", text).is_err());
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_wins_and_strangers_have_none() {
+        assert_eq!(nearest("wavs", ["name", "waves"].into_iter()), Some("waves"));
+        assert_eq!(nearest("zzzzzz", ["name", "waves"].into_iter()), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a scenario must fulfil beyond its syntax.
+
+use super::read::nearest;
+use super::{Level, Scenario};
+use std::collections::BTreeSet;
+
+/// Something that a scenario contradicts itself in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The key that is to blame.
+    key: &'static str,
+    /// Its value, or a part of it.
+    value: String,
+    /// What is wrong, and what would be accepted.
+    pub problem: String,
+}
+
+impl Finding {
+    /// The line of `text` that sets the key to the value; a scenario is short, so a search is enough.
+    pub fn find_line<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
+        let sets = |line: &str| {
+            line.split_once('=')
+                .is_some_and(|(key, value)| key.trim() == self.key && value.contains(&self.value))
+        };
+        text.lines().enumerate().map(|(index, line)| (index + 1, line)).find(|(_, line)| sets(line))
+    }
+}
+
+fn refuse<T>(key: &'static str, value: impl ToString, problem: String) -> Result<T, Finding> {
+    Err(Finding { key, value: value.to_string(), problem })
+}
+
+/// The first thing that is wrong with `scenario`.
+pub fn check(scenario: &Scenario) -> Result<(), Finding> {
+    check_name("name", &scenario.name)?;
+    if !(0.0..1.0).contains(&scenario.spread) {
+        let spread = scenario.spread;
+        return refuse("spread", spread, format!("spread = {spread}: accepted is 0 to below 1"));
+    }
+    for (key, rate) in [
+        ("failure_rate", scenario.workers.failure_rate),
+        ("terminal_failure_rate", scenario.workers.terminal_failure_rate),
+    ] {
+        if !(0.0..=1.0).contains(&rate) {
+            return refuse(key, rate, format!("{key} = {rate}: a share is between 0 and 1"));
+        }
+    }
+    if scenario.level.is_empty() {
+        return refuse("level", "", "no [[level]]: a scenario needs at least one level of load".to_owned());
+    }
+    let mut names = BTreeSet::new();
+    for level in &scenario.level {
+        check_level(scenario, level)?;
+        if !names.insert(level.name.as_str()) {
+            return refuse("name", &level.name, format!("two levels are called {:?}", level.name));
+        }
+    }
+    check_gates(scenario)
+}
+
+fn check_level(scenario: &Scenario, level: &Level) -> Result<(), Finding> {
+    check_name("name", &level.name)?;
+    if !scenario.workflow.contains_key(&level.workflow) {
+        let known: Vec<&str> = scenario.workflow.keys().map(String::as_str).collect();
+        let near = nearest(&level.workflow, known.iter().copied())
+            .map(|near| format!(". Did you mean {near:?}?"))
+            .unwrap_or_default();
+        let problem = format!(
+            "level {:?} starts the workflow {:?}, which the scenario has not; it has {}{near}",
+            level.name,
+            level.workflow,
+            known.join(", ")
+        );
+        return refuse("workflow", &level.workflow, problem);
+    }
+    // Bounds that keep a slip of the finger from filling the machine.
+    for (key, number, most) in [("concurrency", level.concurrency, 10_000), ("waves", level.waves, 100_000)] {
+        if !(1..=most).contains(&number) {
+            let problem = format!("level {:?}: {key} = {number}: accepted is 1 to {most}", level.name);
+            return refuse(key, number, problem);
+        }
+    }
+    if level.drain.seconds() <= 0.0 {
+        let problem = format!("level {:?}: drain leaves no time", level.name);
+        return refuse("drain", "", problem);
+    }
+    Ok(())
+}
+
+fn check_name(key: &'static str, name: &str) -> Result<(), Finding> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    // Names become parts of paths and of correlation ids.
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || name.len() > 60 {
+        let problem = format!("{name:?} is not a name: letters, digits, '-', '_' and '.' only, 60 at most");
+        return refuse(key, name, problem);
+    }
+    Ok(())
+}
+
+fn check_gates(scenario: &Scenario) -> Result<(), Finding> {
+    for gate in &scenario.gate {
+        if gate.at_least.is_none() && gate.at_most.is_none() {
+            let problem = format!("gate {:?} has neither at_least nor at_most: it bounds nothing", gate.name);
+            return refuse("name", &gate.name, problem);
+        }
+        if let Some((prefix, _)) = gate.measure.split_once('/')
+            && !prefix.starts_with("TEMPLATE:")
+            && !scenario.level.iter().any(|level| level.name == prefix)
+        {
+            let levels: Vec<&str> = scenario.level.iter().map(|level| level.name.as_str()).collect();
+            let problem = format!(
+                "gate {:?} judges {:?}, but there is no level {prefix:?}; there are {}",
+                gate.name,
+                gate.measure,
+                levels.join(", ")
+            );
+            return refuse("measure", &gate.measure, problem);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! The calls of Conductor's REST API that the harness makes.
+
+use super::http::{Exchange, Http};
+use super::wire::{PolledTask, StoredWorkflow, TaskResult};
+use hyper::{Method, Uri};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Deadline of a call that a server answers from what it has.
+pub const CALL_WITHIN: Duration = Duration::from_secs(10);
+
+/// A URL that isn't one of a Conductor server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It can't be parsed.
+    #[error("{0:?} is not a URL; accepted is http://HOST:PORT or http://HOST:PORT/api")]
+    Malformed(String),
+    /// It isn't plain HTTP.
+    #[error(
+        "{url:?} asks for {scheme}; only plain http is spoken: put a local TLS-terminating proxy before it"
+    )]
+    Scheme {
+        /// The URL.
+        url: String,
+        /// What it asks for.
+        scheme: String,
+    },
+}
+
+/// A client of one Conductor server.
+#[derive(Debug, Clone)]
+pub struct Conductor {
+    http: Http,
+    root: String,
+    base: String,
+}
+
+impl Conductor {
+    /// A client for the server at `url`, with or without the `/api` at the end. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// `url` isn't a plain HTTP URL.
+    pub fn new(url: &str) -> Result<Self, UrlError> {
+        let malformed = || UrlError::Malformed(url.to_owned());
+        let uri: Uri = url.parse().map_err(|_| malformed())?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some(scheme) => {
+                return Err(UrlError::Scheme { url: url.to_owned(), scheme: scheme.to_owned() });
+            }
+            None => return Err(malformed()),
+        }
+        let trimmed = url.trim_end_matches('/');
+        let root = trimmed.strip_suffix("/api").unwrap_or(trimmed).to_owned();
+        Ok(Self { http: Http::new(), base: format!("{root}/api"), root })
+    }
+
+    /// Base URL of the REST API.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// `GET /health`, which Conductor has beside the API.
+    pub async fn health(&self) -> Exchange {
+        self.http.send(Method::GET, &format!("{}/health", self.root), None, CALL_WITHIN).await
+    }
+
+    /// Creates or replaces task definitions.
+    pub async fn put_task_definitions(&self, definitions: &[Value]) -> Exchange {
+        self.post("/metadata/taskdefs", &definitions).await
+    }
+
+    /// Reads a task definition; 404 when there is none.
+    pub async fn task_definition(&self, name: &str) -> Exchange {
+        self.get(&format!("/metadata/taskdefs/{}", encode(name))).await
+    }
+
+    /// Creates a workflow definition; 409 when there is one and it isn't to be overwritten.
+    pub async fn post_workflow_definition(&self, definition: &Value, overwrite: bool) -> Exchange {
+        self.post(&format!("/metadata/workflow?overwrite={overwrite}"), definition).await
+    }
+
+    /// Reads a workflow definition.
+    pub async fn workflow_definition(&self, name: &str, version: u64) -> Exchange {
+        self.get(&format!("/metadata/workflow/{}?version={version}", encode(name))).await
+    }
+
+    /// Starts a workflow; the answer is its id.
+    pub async fn start(&self, request: &Value) -> Exchange {
+        self.post("/workflow", request).await
+    }
+
+    /// Reads a workflow with its tasks.
+    pub async fn workflow(&self, workflow_id: &str) -> (Exchange, Option<StoredWorkflow>) {
+        let exchange = self.get(&format!("/workflow/{}?includeTasks=true", encode(workflow_id))).await;
+        let workflow = json(&exchange);
+        (exchange, workflow)
+    }
+
+    /// Finds the workflows that carry a correlation id.
+    pub async fn correlated(
+        &self,
+        name: &str,
+        correlation_id: &str,
+    ) -> (Exchange, Option<Vec<StoredWorkflow>>) {
+        let path = format!(
+            "/workflow/{}/correlated/{}?includeClosed=true&includeTasks=true",
+            encode(name),
+            encode(correlation_id)
+        );
+        let exchange = self.get(&path).await;
+        let found = json(&exchange);
+        (exchange, found)
+    }
+
+    /// Waits for up to `count` tasks of a type, `wait` at most (the server's part of the deadline).
+    pub async fn poll(
+        &self,
+        task_type: &str,
+        worker: &str,
+        count: usize,
+        wait: Duration,
+    ) -> (Exchange, Option<Vec<PolledTask>>) {
+        let url = format!(
+            "{}/tasks/poll/batch/{}?workerid={}&count={count}&timeout={}",
+            self.base,
+            encode(task_type),
+            encode(worker),
+            wait.as_millis()
+        );
+        let exchange = self.http.send(Method::GET, &url, None, wait + CALL_WITHIN).await;
+        let tasks = json(&exchange);
+        (exchange, tasks)
+    }
+
+    /// Reports on a task.
+    pub async fn update(&self, result: &TaskResult<'_>) -> Exchange {
+        self.post("/tasks", result).await
+    }
+
+    async fn get(&self, path: &str) -> Exchange {
+        self.http.send(Method::GET, &format!("{}{path}", self.base), None, CALL_WITHIN).await
+    }
+
+    async fn post(&self, path: &str, body: &impl Serialize) -> Exchange {
+        let body = serde_json::to_vec(body).expect("plain values with string keys are always JSON");
+        self.http.send(Method::POST, &format!("{}{path}", self.base), Some(body), CALL_WITHIN).await
+    }
+}
+
+/// The body as JSON, when the exchange is ok and it is.
+pub fn json<T: serde::de::DeserializeOwned>(exchange: &Exchange) -> Option<T> {
+    exchange.error().is_none().then(|| serde_json::from_slice(&exchange.body).ok()).flatten()
+}
+
+/// Percent-encodes one segment of a path or one value of a query; Conductor's own clients encode `/` too.
+pub fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_with_and_without_api() {
+        for url in ["http://h:1", "http://h:1/", "http://h:1/api", "http://h:1/api/"] {
+            assert_eq!(Conductor::new(url).unwrap().base(), "http://h:1/api");
+        }
+        assert!(matches!(Conductor::new("https://h:1"), Err(UrlError::Scheme { .. })));
+        assert!(matches!(Conductor::new("h:1/x y"), Err(UrlError::Malformed(_))));
+        assert!(matches!(Conductor::new("localhost"), Err(UrlError::Malformed(_))));
+    }
+
+    #[test]
+    fn segments_are_encoded() {
+        assert_eq!(encode("run/1x/3 ü"), "run%2F1x%2F3%20%C3%BC");
+    }
+}

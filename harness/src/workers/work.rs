@@ -1,0 +1,184 @@
+//! One execution of a task: the work itself, with signs of life, and the record of it.
+
+use super::assignment::Job;
+use super::pool::Slot;
+use super::update::{self, Updated};
+use super::{Shared, update::Report};
+use crate::target::wire::PolledTask;
+use crate::{clock, draw};
+use serde_json::{Value, json};
+use shakedown_reports::history::{Execution, Outcome, Record, Reported};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A task in the hands of a worker.
+#[derive(Debug)]
+pub struct Handed {
+    /// The task.
+    pub task: PolledTask,
+    /// When the answer that handed it out was read.
+    pub polled_ns: u64,
+    /// Pool that does it.
+    pub pool: String,
+    /// Name of the worker.
+    pub worker: String,
+}
+
+/// What the work came to.
+struct Done {
+    started_ns: u64,
+    finished_ns: u64,
+    steps_s: BTreeMap<String, f64>,
+    reported: Reported,
+}
+
+/// Does the task, reports it and journals the execution. The slot is held until the report is answered.
+pub async fn run(shared: Arc<Shared>, handed: Handed, slot: Slot) {
+    let number = shared.executions.fetch_add(1, Ordering::Relaxed);
+    let nonce = format!("{}.{number}", shared.spec.tag);
+    let job = shared.spec.assignments.job(&handed.task);
+    let done = work(&shared, &handed, &job).await;
+    let updated = match done.reported {
+        Reported::Nothing => Updated::never(done.finished_ns),
+        reported => {
+            let output = output(&handed, &nonce, &done.steps_s);
+            tokio::select! {
+                updated = update::send(&shared.spec.target, &handed, Report { reported, output }) => updated,
+                () = shared.stopped() => Updated { outcome: Outcome::Unknown, ..Updated::never(done.finished_ns) },
+            }
+        }
+    };
+    drop(slot);
+    shared.spec.journal.write(Record::Execution(record(&shared, handed, job, nonce, done, updated)));
+}
+
+/// "Works" until the planned instant; steps one after another.
+async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job) -> Done {
+    let started_ns = clock::now_ns();
+    let end_ns = |work_s: f64| started_ns + real_ns(work_s, shared.spec.speed);
+    let mut steps_s = BTreeMap::new();
+    let planned = async {
+        let mut lease = Lease::new(&handed.task, handed.polled_ns);
+        let (mut begun_ns, mut worked_s) = (started_ns, 0.0);
+        for (step, step_s) in &job.steps_s {
+            worked_s += step_s;
+            sleep(shared, handed, &mut lease, end_ns(worked_s)).await;
+            let ended_ns = clock::now_ns();
+            steps_s.insert(step.clone(), workflow_s(ended_ns - begun_ns, shared.spec.speed));
+            begun_ns = ended_ns;
+        }
+        sleep(shared, handed, &mut lease, end_ns(job.work_s)).await;
+    };
+    let whole = tokio::select! {
+        () = planned => true,
+        () = shared.stopped() => false,
+    };
+    let reported = if whole { verdict(shared, handed, job) } else { Reported::Nothing };
+    Done { started_ns, finished_ns: clock::now_ns(), steps_s, reported }
+}
+
+/// When the next sign of life is due. A lease that is extended at 0.8 of its time survives one lost extension.
+struct Lease {
+    every_ns: u64,
+    next_ns: u64,
+}
+
+impl Lease {
+    fn new(task: &PolledTask, polled_ns: u64) -> Self {
+        let every_ns = real_ns(task.response_timeout_seconds * 0.8, 1.0);
+        let never = task.response_timeout_seconds <= 0.0;
+        Self { every_ns, next_ns: if never { u64::MAX } else { polled_ns + every_ns } }
+    }
+}
+
+async fn sleep(shared: &Arc<Shared>, handed: &Handed, lease: &mut Lease, until_ns: u64) {
+    while lease.next_ns < until_ns {
+        shared.timer.sleep_until(lease.next_ns).await;
+        lease.next_ns = clock::now_ns() + lease.every_ns;
+        // Beside the work, so that a slow answer does not make the task longer.
+        let (target, task, worker) = (shared.spec.target.clone(), handed.task.clone(), handed.worker.clone());
+        tokio::spawn(async move { update::extend_lease(&target, &task, &worker).await });
+    }
+    shared.timer.sleep_until(until_ns).await;
+}
+
+/// How the execution ends: drawn per attempt, so that a retry has its own luck.
+fn verdict(shared: &Shared, handed: &Handed, job: &Job) -> Reported {
+    let (behaviour, task) = (&shared.spec.behaviour, &handed.task);
+    let key =
+        format!("failure/{}/{}/{}/{}", job.level, job.index, task.reference_task_name, task.retry_count);
+    let luck = draw::uniform(shared.spec.seed, &key);
+    if luck < behaviour.terminal_failure_rate {
+        Reported::FailedTerminally
+    } else if luck < behaviour.terminal_failure_rate + behaviour.failure_rate {
+        Reported::Failed
+    } else {
+        Reported::Completed
+    }
+}
+
+fn output(handed: &Handed, nonce: &str, steps_s: &BTreeMap<String, f64>) -> Value {
+    let mut output = json!({ "nonce": nonce, "task": handed.task.reference_task_name });
+    if !steps_s.is_empty() {
+        output["steps_s"] = json!(steps_s);
+    }
+    output
+}
+
+/// Workflow seconds as real nanoseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates, which is right here"
+)]
+pub fn real_ns(workflow_s: f64, speed: f64) -> u64 {
+    (workflow_s / speed * 1e9).round() as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a duration in nanoseconds is far below 2^53")]
+fn workflow_s(real_ns: u64, speed: f64) -> f64 {
+    real_ns as f64 / 1e9 * speed
+}
+
+fn record(
+    shared: &Shared,
+    handed: Handed,
+    job: Job,
+    nonce: String,
+    done: Done,
+    updated: Updated,
+) -> Execution {
+    let task = handed.task;
+    let carried = task.input_data.get("after").and_then(Value::as_object).into_iter().flatten();
+    let after =
+        carried.filter_map(|(name, nonce)| Some((name.clone(), nonce.as_str()?.to_owned()))).collect();
+    Execution {
+        level: job.level,
+        index: job.index,
+        workflow_id: task.workflow_instance_id,
+        task_id: task.task_id,
+        reference: task.reference_task_name,
+        task_type: task.task_type,
+        pool: handed.pool,
+        worker: handed.worker,
+        attempt: task.retry_count,
+        poll_count: task.poll_count,
+        nonce,
+        after,
+        polled_ns: handed.polled_ns,
+        started_ns: done.started_ns,
+        finished_ns: done.finished_ns,
+        planned_ns: real_ns(job.work_s, shared.spec.speed),
+        reported: done.reported,
+        update_sent_ns: updated.sent_ns,
+        update_done_ns: updated.done_ns,
+        outcome: updated.outcome,
+        status: updated.status,
+        tries: updated.tries,
+        scheduled_ms: task.scheduled_time,
+        server_started_ms: task.start_time,
+        lease_s: task.response_timeout_seconds,
+        steps_s: done.steps_s,
+    }
+}
