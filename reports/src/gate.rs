@@ -105,7 +105,7 @@ fn bounded(gate: &Gate, measure: &Measure) -> (Verdict, String) {
 fn allowed(gate: &Gate, unit: &str) -> String {
     let show = |v: f64| crate::render::units::value(v, unit);
     match (gate.at_least, gate.at_most) {
-        (Some(least), Some(most)) => format!("{} to {}", show(least), show(most)),
+        (Some(least), Some(most)) => crate::render::units::range(least, most, unit),
         (Some(least), None) => format!("at least {}", show(least)),
         (None, Some(most)) => format!("at most {}", show(most)),
         (None, None) => "nothing".to_owned(),

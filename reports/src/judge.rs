@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 /// Version of the format of `summary.json`.
 pub const SUMMARY_SCHEMA_VERSION: u32 = 1;
 
+/// The reason of a gate that would have passed in a valid run.
+pub const INVALID_RUN: &str = "the run is invalid, so nothing in it passes";
+
 /// All that a run showed, as `summary.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -122,7 +125,7 @@ fn with_validity(mut result: GateResult, validity: &Validity) -> GateResult {
     }
     if !validity.valid && result.verdict == Verdict::Pass {
         result.verdict = Verdict::Unknown;
-        result.reason = "the run is invalid, so nothing in it passes".to_owned();
+        result.reason = INVALID_RUN.to_owned();
     }
     result
 }

@@ -150,6 +150,13 @@ fn an_update_under_a_running_lease_is_not_yet_stuck() {
 }
 
 #[test]
+fn a_run_that_was_stopped_gave_nobody_the_time_to_drain() {
+    let stopped = text("stuck").replace(r#""complete":true"#, r#""complete":false"#);
+    let checks = checks_of(&stopped);
+    assert!(with(Verdict::Unknown, &checks).contains(&"stuck"), "{checks:#?}");
+}
+
+#[test]
 fn a_check_that_the_plan_gives_nothing_to_do_has_no_say() {
     let plan = text("plan").replace(r#","after":["a"],"carries":["a"]"#, r#","after":[]"#);
     let plan = Plan::parse("plan.jsonl", &plan).unwrap();

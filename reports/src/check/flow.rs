@@ -18,7 +18,11 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
                 let task = Some(execution.reference.as_str());
                 match (given, accepted) {
                     (_, None) if workflow.record().is_none() => {
-                        evidence.undecided(workflow.label(), task, "the workflow was never read back".into());
+                        evidence.undecided(
+                            workflow.label(),
+                            task,
+                            "there is no record of the workflow".into(),
+                        );
                     }
                     (Some(given), Some(accepted)) if given == accepted => {}
                     (given, accepted) => {

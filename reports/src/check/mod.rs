@@ -91,11 +91,11 @@ pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
     vec![
         lost_start::check(run).result("lost_start", "acknowledged starts", true),
         lost_completion::check(run).result("lost_completion", "acknowledged completions", true),
-        duplicated::check(run).result("duplicated", "tasks handed out", true),
-        overlapped::check(run).result("overlapped", "tasks handed out", true),
-        out_of_order::check(run).result("out_of_order", "steps from a task to its successor", has_order),
-        stuck::check(run).result("stuck", "workflows started", true),
-        undead::check(run).result("undead", "workflows ended", true),
-        flow::check(run).result("flow", "results handed on", has_flow),
+        duplicated::check(run).result("duplicated", "tasks", true),
+        overlapped::check(run).result("overlapped", "tasks", true),
+        out_of_order::check(run).result("out_of_order", "successors", has_order),
+        stuck::check(run).result("stuck", "started workflows", true),
+        undead::check(run).result("undead", "ended workflows", true),
+        flow::check(run).result("flow", "handed-on results", has_flow),
     ]
 }

@@ -12,6 +12,10 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
             look(level, workflow, &mut evidence);
         }
     }
+    // A run that was stopped gave nobody the time to drain.
+    if !run.history.footer.as_ref().is_some_and(|f| f.complete) {
+        evidence.undecided.append(&mut evidence.findings);
+    }
     evidence
 }
 

@@ -118,7 +118,12 @@ fn measures(summary: &Summary, out: &mut Vec<String>) {
         let clock = units::clock(m.clock).to_owned();
         vec![format!("`{}`", m.name), units::measured(m), m.n.to_string(), m.method.clone(), clock]
     });
+    // There are hundreds of them with 22 tasks: folded away, and all there.
+    out.push(format!("<details><summary>All {} measures</summary>", summary.measures.len()));
+    out.push(String::new());
     table(out, "Measures", &["measure", "value", "n", "method", "clock"], rows.collect());
+    out.push("</details>".to_owned());
+    out.push(String::new());
     out.push(
         "Intervals are 95 % order-statistic intervals. Samples of one run are not independent, and the tasks of \
          one workflow least of all, so near saturation the intervals are too narrow; only repeated runs tell."

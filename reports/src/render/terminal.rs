@@ -2,7 +2,7 @@
 
 use super::{table, units, words};
 use crate::gate::Verdict;
-use crate::judge::{LevelSummary, Summary};
+use crate::judge::{INVALID_RUN, LevelSummary, Summary};
 
 /// How to render.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,8 @@ fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
         rows.push(vec![gate.gate.name.clone(), measured, gate.allowed.clone(), verdict]);
     }
     out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
-    for gate in summary.gates.iter().filter(|g| g.verdict != Verdict::Pass) {
+    // That the run is invalid is said once, further down.
+    for gate in summary.gates.iter().filter(|g| !g.reason.is_empty() && g.reason != INVALID_RUN) {
         let why = format!("{}: {}", gate.gate.name, gate.reason);
         indented(&why, options, out);
     }
@@ -87,22 +88,20 @@ fn levels(summary: &Summary, options: &Options, out: &mut Vec<String>) {
 
 /// One row of the table of levels.
 pub(super) fn level_row(summary: &Summary, level: &LevelSummary) -> Vec<String> {
+    let measure = |name: &str| summary.measure(&format!("{}/{name}", level.name));
     let value = |name: &str| {
-        let measure = summary.measure(&format!("{}/{name}", level.name));
-        match measure.and_then(|m| Some((m.value?, &m.unit))) {
-            Some((v, unit)) => units::value(v, unit),
-            None => {
-                let missing = measure.and_then(|m| m.missing.as_deref()).unwrap_or("no evidence");
-                format!("n/a ({missing})")
-            }
-        }
+        let found = measure(name);
+        found.and_then(|m| Some(units::value(m.value?, &m.unit))).unwrap_or_else(|| {
+            let missing = found.and_then(|m| m.missing.as_deref()).unwrap_or("no evidence");
+            format!("n/a ({missing})")
+        })
     };
-    let makespans = ["makespan_min_s", "makespan_p50_s", "makespan_max_s"].map(value).join(" / ");
+    let makespans = ["makespan_min_s", "makespan_p50_s", "makespan_max_s"].map(|n| measure(n)?.value);
     vec![
         level.name.clone(),
         level.concurrency.to_string(),
         format!("{} of {}", level.completed, level.n),
-        makespans,
+        units::several(&makespans, "s"),
         value("queue_wait_p99_s"),
         value("throughput_tasks_per_s"),
         value("overhead_p50_ms"),
@@ -110,17 +109,22 @@ pub(super) fn level_row(summary: &Summary, level: &LevelSummary) -> Vec<String> 
 }
 
 fn checks(summary: &Summary, options: &Options, out: &mut Vec<String>) {
-    for check in &summary.checks {
+    let mut rows = vec![["check", "found", "verdict"].map(str::to_owned).to_vec()];
+    rows.extend(summary.checks.iter().map(|check| {
         let verdict = if check.applies { words::verdict(check.verdict) } else { "-" };
-        out.push(paint_end(format!("{:<16}{}  {verdict}", check.name, words::check(check)), options));
-        let shown = check.findings.iter().chain(&check.undecided).take(SHOWN_FINDINGS);
-        for finding in shown {
+        vec![check.name.clone(), words::check(check), verdict.to_owned()]
+    }));
+    out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
+    for check in &summary.checks {
+        let all = check.findings.iter().chain(&check.undecided);
+        for finding in all.take(SHOWN_FINDINGS) {
             let task = finding.task.as_ref().map(|t| format!(" {t}")).unwrap_or_default();
-            indented(&format!("{}{task}: {}", finding.workflow, finding.what), options, out);
+            let text = format!("{}: {}{task}: {}", check.name, finding.workflow, finding.what);
+            indented(&text, options, out);
         }
         let more = (check.findings.len() + check.undecided.len()).saturating_sub(SHOWN_FINDINGS);
         if more > 0 {
-            out.push(format!("  … and {more} more in the report"));
+            out.push(format!("  {}: … and {more} more in the report", check.name));
         }
     }
     out.push(String::new());

@@ -23,12 +23,37 @@ pub fn measured(measure: &Measure) -> String {
     };
     let shown = value(v, &measure.unit);
     let interval = match (measure.lo, measure.hi) {
-        (Some(lo), Some(hi)) => format!("{} to {}, ", value(lo, &measure.unit), value(hi, &measure.unit)),
+        (Some(lo), Some(hi)) => format!("{}, ", range(lo, hi, &measure.unit)),
         (None, Some(hi)) => format!("up to {}, ", value(hi, &measure.unit)),
         (Some(lo), None) => format!("from {}, ", value(lo, &measure.unit)),
         (None, None) => String::new(),
     };
     if measure.unit == "count" { shown } else { format!("{shown} ({interval}n {})", measure.n) }
+}
+
+/// `66.9 to 68 min`, or `990 ms to 1.2 s` where the ends are shown in different units.
+pub fn range(lo: f64, hi: f64, unit: &str) -> String {
+    let (lo, hi) = (value(lo, unit), value(hi, unit));
+    match (lo.split_once(' '), hi.split_once(' ')) {
+        (Some((number, of_lo)), Some((_, of_hi))) if of_lo == of_hi => format!("{number} to {hi}"),
+        _ => format!("{lo} to {hi}"),
+    }
+}
+
+/// `66.9 / 67.3 / 68 min`: values with their unit once where they share it, `-` for one that is missing.
+pub fn several(values: &[Option<f64>], unit: &str) -> String {
+    let shown: Vec<Option<String>> = values.iter().map(|v| v.map(|v| value(v, unit))).collect();
+    let unit_of = |s: &str| s.split_once(' ').map(|(_, unit)| unit.to_owned());
+    let units: Vec<Option<String>> = shown.iter().flatten().map(|s| unit_of(s)).collect();
+    let Some(Some(last)) = units.last() else { return "-".to_owned() };
+    let shared = units.iter().all(|u| u.as_ref() == Some(last));
+    let cell = |s: &Option<String>| match s {
+        None => "-".to_owned(),
+        Some(s) if shared => s.trim_end_matches(last.as_str()).trim_end().to_owned(),
+        Some(s) => s.clone(),
+    };
+    let joined = shown.iter().map(cell).collect::<Vec<_>>().join(" / ");
+    if shared { format!("{joined} {last}") } else { joined }
 }
 
 /// The clock of a figure, in a word for people; empty when it isn't a time.
@@ -75,5 +100,11 @@ mod tests {
         ] {
             assert_eq!(value(v, unit), text);
         }
+        assert_eq!(range(4_000.0, 4_080.0, "s"), "66.7 to 68 min");
+        assert_eq!(range(990.0, 1_200.0, "ms"), "990 ms to 1.2 s");
+        assert_eq!(range(1.0, 2.0, "count"), "1 to 2");
+        assert_eq!(several(&[Some(180.0), None, Some(240.0)], "s"), "3 / - / 4 min");
+        assert_eq!(several(&[Some(100.0), Some(240.0)], "s"), "100 s / 4 min");
+        assert_eq!(several(&[None, None], "s"), "-");
     }
 }

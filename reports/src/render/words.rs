@@ -31,7 +31,7 @@ pub(super) fn check(check: &CheckResult) -> String {
         "lost_start" | "lost_completion" => "lost",
         "duplicated" => "handed out or counted twice",
         "overlapped" => "done by two workers at once",
-        "out_of_order" => "taken too early",
+        "out_of_order" => "handed out too early",
         "stuck" => "stuck",
         "undead" => "active afterwards",
         "flow" => "wrong",
