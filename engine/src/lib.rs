@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The reference workflow orchestrator: compact, durable, speaking Conductor's REST API.
+//!
+//! ```text
+//! REST (api) → command → machine: decide, evolve → append + sync (store) → answer
+//!                              ↑ replay ← journal
+//! ```
+//!
+//! [`machine`] decides and is pure; [`writer`] is the one place where a decision becomes durable before
+//! anybody hears of it; [`store`] keeps the journal; [`api`] maps routes to commands and decides nothing.
+
+pub mod api;
+pub mod clock;
+pub mod machine;
+pub mod server;
+pub mod store;
+pub mod writer;
+
+pub use server::{EngineError, Options, serve};
+pub use store::StoreUrl;

@@ -1,0 +1,102 @@
+//! Errors as Conductor's clients read them: `{status, message, instance, retryable, validationErrors}`.
+
+use crate::machine::rejection::{Rejection, Violation};
+use crate::writer::{Failure, Unavailable};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// An error answer.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    message: String,
+    violations: Vec<Violation>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    status: u16,
+    message: &'a str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    validation_errors: &'a [Violation],
+}
+
+impl Problem {
+    /// An error with a status and a sentence.
+    #[must_use]
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), violations: Vec::new() }
+    }
+
+    /// The request makes no sense: 400.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// Turns "not there" into "makes no sense", where 404 would be taken for a missing route.
+    #[must_use]
+    pub fn not_found_as_bad_request(mut self) -> Self {
+        if self.status == StatusCode::NOT_FOUND {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        self
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let status = match &rejection {
+            Rejection::NotFound(_) => StatusCode::NOT_FOUND,
+            Rejection::Conflict(_) => StatusCode::CONFLICT,
+            Rejection::Invalid(_) | Rejection::Violations(_) => StatusCode::BAD_REQUEST,
+        };
+        let message = match &rejection {
+            Rejection::Violations(_) => {
+                format!("Validation failed, check below errors for detail. {rejection}")
+            }
+            other => other.to_string(),
+        };
+        let violations = match rejection {
+            Rejection::Violations(violations) => violations,
+            _ => Vec::new(),
+        };
+        Self { status, message, violations }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        let status = match unavailable {
+            Unavailable::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Unavailable::Overloaded | Unavailable::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, unavailable.to_string())
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Rejected(rejection) => rejection.into(),
+            Failure::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let retryable = self.status.is_server_error();
+        let body = Body {
+            status: self.status.as_u16(),
+            message: &self.message,
+            retryable,
+            validation_errors: &self.violations,
+        };
+        let json = serde_json::to_string(&body).unwrap_or_default();
+        (self.status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+    }
+}

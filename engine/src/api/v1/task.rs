@@ -1,0 +1,199 @@
+//! `/tasks`: handing tasks out, hearing what became of them, queue sizes.
+
+use super::task_view::TaskView;
+use super::{json, text};
+use crate::api::Api;
+use crate::api::problem::Problem;
+use crate::api::query::{self, Parameters};
+use crate::clock;
+use crate::machine::command::{Report, TaskUpdate};
+use crate::machine::definition::{Object, Seconds};
+use crate::machine::id::TaskId;
+use crate::machine::workflow::TaskInContext;
+use crate::machine::{Command, Rejection};
+use crate::writer::Failure;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The longest that a poll may wait, milliseconds; Conductor refuses more.
+const MAX_POLL_WAIT_MS: u64 = 5000;
+/// How long a poll waits when the client does not say, milliseconds.
+const POLL_WAIT_MS: u64 = 100;
+
+pub fn routes() -> Router<Api> {
+    Router::new()
+        .route("/tasks", post(update))
+        .route("/tasks/update-v2", post(update_and_poll))
+        .route("/tasks/{id}", get(read))
+        .route("/tasks/poll/{kind}", get(poll))
+        .route("/tasks/poll/batch/{kind}", get(poll_batch))
+        .route("/tasks/queue/size", get(queue_size))
+        .route("/tasks/queue/sizes", get(queue_sizes))
+        .route("/tasks/queue/all", get(all_queues))
+}
+
+/// The name of a type's queue; an empty domain is a domain.
+fn queue(kind: &str, domain: Option<&str>) -> Arc<str> {
+    domain.map_or_else(|| kind.into(), |domain| format!("{domain}:{kind}").into())
+}
+
+async fn poll(
+    State(api): State<Api>,
+    Path(kind): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let queue = queue(&kind, parameters.text("domain"));
+    let worker = parameters.text("workerid").map(Arc::from);
+    let tasks = api.writer.poll(queue, worker, 1, POLL_WAIT_MS).await?;
+    Ok(one_or_none(tasks.first()))
+}
+
+fn one_or_none(task: Option<&TaskInContext>) -> Response {
+    match task {
+        Some(task) => json(&TaskView::in_context(task)),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+async fn poll_batch(
+    State(api): State<Api>,
+    Path(kind): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let count = parameters.number::<usize>("count")?.unwrap_or(1);
+    let wait_ms = parameters.number("timeout")?.unwrap_or(POLL_WAIT_MS);
+    if wait_ms > MAX_POLL_WAIT_MS {
+        let message = format!("timeout is {wait_ms} ms, it must be at most {MAX_POLL_WAIT_MS}");
+        return Err(Problem::bad_request(message));
+    }
+    let queue = queue(&kind, parameters.text("domain"));
+    let worker = parameters.text("workerid").map(Arc::from);
+    let tasks = api.writer.poll(queue, worker, count, wait_ms).await?;
+    Ok(json(&tasks.iter().map(TaskView::in_context).collect::<Vec<_>>()))
+}
+
+/// A worker's word on a task, as it comes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskResult {
+    workflow_instance_id: Option<String>,
+    task_id: Option<String>,
+    status: Option<String>,
+    output_data: Option<Object>,
+    reason_for_incompletion: Option<Arc<str>>,
+    #[serde(default)]
+    callback_after_seconds: Seconds,
+    worker_id: Option<Arc<str>>,
+    #[serde(default)]
+    extend_lease: Option<bool>,
+}
+
+impl TaskResult {
+    fn task(&self) -> Result<TaskId, Problem> {
+        let id = self.task_id.as_deref().filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Problem::bad_request("taskId must be given"))?;
+        id.parse().map_err(|_| Rejection::no_task(id).into())
+    }
+
+    fn command(self) -> Result<(TaskId, Command), Problem> {
+        let task = self.task()?;
+        let workflow = self.workflow_instance_id.as_deref().filter(|id| !id.is_empty());
+        let workflow = workflow.ok_or_else(|| Problem::bad_request("workflowInstanceId must be given"))?;
+        let workflow = workflow.parse().map_err(|_| Problem::from(Rejection::no_workflow(workflow)))?;
+        if self.extend_lease == Some(true) {
+            return Ok((task, Command::ExtendLease { task }));
+        }
+        let update = TaskUpdate {
+            workflow,
+            task,
+            report: report(self.status.as_deref())?,
+            output: self.output_data.unwrap_or_default(),
+            reason: self.reason_for_incompletion,
+            worker: self.worker_id,
+            callback_ms: self.callback_after_seconds.ms(),
+            seed: clock::entropy(),
+        };
+        Ok((task, Command::UpdateTask(Box::new(update))))
+    }
+}
+
+fn report(status: Option<&str>) -> Result<Report, Problem> {
+    Ok(match status {
+        Some("COMPLETED") => Report::Completed,
+        Some("FAILED") => Report::Failed,
+        Some("FAILED_WITH_TERMINAL_ERROR") => Report::FailedWithTerminalError,
+        Some("CANCELED") => Report::Canceled,
+        Some("IN_PROGRESS") => Report::InProgress,
+        other => {
+            let given = other.unwrap_or("missing");
+            return Err(Problem::bad_request(format!(
+                "status is {given}; a worker may report COMPLETED, FAILED, FAILED_WITH_TERMINAL_ERROR, CANCELED or IN_PROGRESS"
+            )));
+        }
+    })
+}
+
+async fn update(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+    let (task, command) = query::json::<TaskResult>(&body)?.command()?;
+    api.writer.decide(command, |_, _| ()).await?;
+    Ok(text(&task))
+}
+
+/// Updates a task and answers the next of the same type for the same worker, if there is one at once.
+async fn update_and_poll(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+    // A client takes 404 here for a server without this route and never comes back to it.
+    let unknown = Problem::not_found_as_bad_request;
+    let result = query::json::<TaskResult>(&body)?;
+    let worker = result.worker_id.clone();
+    let (task, command) = result.command().map_err(unknown)?;
+    let extends = matches!(command, Command::ExtendLease { .. });
+    let kind = api.writer.decide(command, move |state, _| {
+        let (workflow, record) = state.task(task)?;
+        let ended = record.status.is_terminal() && !extends;
+        ended.then(|| workflow.node(record).task.name.clone())
+    });
+    let kind = kind.await.map_err(|failure: Failure| unknown(failure.into()))?;
+    let Some(kind) = kind else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let tasks = api.writer.poll(queue(&kind, None), worker, 1, 0).await?;
+    Ok(one_or_none(tasks.first()))
+}
+
+async fn read(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let task: TaskId = id.parse().map_err(|_| Problem::from(Rejection::no_task(&id)))?;
+    let look = move |state: &crate::machine::State| state.workflow(task.workflow)?.in_context(task.sequence);
+    let found = api.writer.read(look).await?;
+    Ok(json(&TaskView::in_context(&found.ok_or_else(|| Rejection::no_task(task))?)))
+}
+
+async fn queue_size(State(api): State<Api>, parameters: Parameters) -> Result<Response, Problem> {
+    let kind = parameters.text("taskType").ok_or_else(|| Problem::bad_request("taskType must be given"))?;
+    let queue = queue(kind, parameters.text("domain"));
+    Ok(json(&api.writer.read(move |state| state.indexes().depth(&queue)).await?))
+}
+
+async fn queue_sizes(State(api): State<Api>, parameters: Parameters) -> Result<Response, Problem> {
+    let kinds: Vec<String> = parameters.all("taskType").map(str::to_owned).collect();
+    if kinds.is_empty() {
+        return Err(Problem::bad_request("taskType must be given at least once"));
+    }
+    let sizes = api.writer.read(move |state| {
+        let size = |kind: String| (kind.clone(), Value::from(state.indexes().depth(&kind)));
+        kinds.into_iter().map(size).collect::<Map<String, Value>>()
+    });
+    Ok(json(&sizes.await?))
+}
+
+async fn all_queues(State(api): State<Api>) -> Result<Response, Problem> {
+    let sizes = api.writer.read(|state| {
+        let depths = state.indexes().depths();
+        depths.map(|(name, depth)| (name.to_owned(), Value::from(depth))).collect::<Map<String, Value>>()
+    });
+    Ok(json(&sizes.await?))
+}

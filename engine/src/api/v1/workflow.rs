@@ -1,0 +1,167 @@
+//! `/workflow`: starting, reading and controlling workflows.
+
+use super::workflow_view::{StatusView, WorkflowView};
+use super::{json, text};
+use crate::api::Api;
+use crate::api::problem::Problem;
+use crate::api::query::{self, Parameters};
+use crate::clock;
+use crate::machine::command::StartWorkflow;
+use crate::machine::definition::{Object, WorkflowDef};
+use crate::machine::event::Start;
+use crate::machine::id::WorkflowId;
+use crate::machine::workflow::Workflow;
+use crate::machine::{Command, Event, Rejection};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+pub fn routes() -> Router<Api> {
+    Router::new()
+        .route("/workflow", post(start))
+        .route("/workflow/{id}", get(read).delete(terminate).post(start_by_name))
+        .route("/workflow/{id}/status", get(status))
+        .route("/workflow/{id}/pause", put(pause))
+        .route("/workflow/{id}/resume", put(resume))
+        .route("/workflow/{id}/retry", post(retry))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StartRequest {
+    name: Option<String>,
+    version: Option<i64>,
+    correlation_id: Option<Arc<str>>,
+    #[serde(default = "empty_object")]
+    input: Value,
+    #[serde(default)]
+    priority: Option<i64>,
+    created_by: Option<Arc<str>>,
+    workflow_def: Option<Box<WorkflowDef>>,
+    #[serde(default)]
+    task_to_domain: Option<Object>,
+}
+
+fn empty_object() -> Value {
+    Value::Object(Object::new())
+}
+
+async fn start(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+    let request: StartRequest = query::json(&body)?;
+    if request.task_to_domain.as_ref().is_some_and(|domains| !domains.is_empty()) {
+        return Err(Problem::bad_request("taskToDomain: this engine does not route to domains yet"));
+    }
+    let Value::Object(_) = request.input else {
+        return Err(Problem::bad_request("input must be a JSON object"));
+    };
+    let named = request.name.filter(|name| !name.is_empty());
+    let inline = request.workflow_def;
+    let name = named.or_else(|| inline.as_ref().map(|def| def.name.clone()));
+    let name = name.ok_or_else(|| Problem::bad_request("a workflow name must be given"))?;
+    let start = Start {
+        input: Arc::new(request.input),
+        correlation_id: request.correlation_id,
+        priority: priority(request.priority)?,
+        created_by: request.created_by,
+    };
+    begin(&api, StartWorkflow { name, version: request.version, inline, start, seed: clock::entropy() }).await
+}
+
+async fn start_by_name(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let input: Value = if body.is_empty() { empty_object() } else { query::json(&body)? };
+    if !input.is_object() {
+        return Err(Problem::bad_request("the body, which is the workflow's input, must be a JSON object"));
+    }
+    let start = Start {
+        input: Arc::new(input),
+        correlation_id: parameters.text("correlationId").map(Arc::from),
+        priority: priority(parameters.number("priority")?)?,
+        created_by: None,
+    };
+    let version = parameters.number("version")?;
+    begin(&api, StartWorkflow { name, version, inline: None, start, seed: clock::entropy() }).await
+}
+
+fn priority(given: Option<i64>) -> Result<u8, Problem> {
+    let refuse =
+        |_| Problem::bad_request(format!("priority is {}, it must be 0 to 99", given.unwrap_or_default()));
+    u8::try_from(given.unwrap_or(0)).map_err(refuse)
+}
+
+async fn begin(api: &Api, request: StartWorkflow) -> Result<Response, Problem> {
+    let command = Command::StartWorkflow(Box::new(request));
+    let started = |events: &[Event]| {
+        events.iter().find_map(|event| match event {
+            Event::WorkflowStarted { id, .. } => Some(*id),
+            _ => None,
+        })
+    };
+    let id = api.writer.decide(command, move |_, events| started(events)).await?;
+    id.map(|id| text(&id))
+        .ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the start left no event"))
+}
+
+/// What is not an id of this engine is the id of nothing.
+fn parse(id: &str) -> Result<WorkflowId, Problem> {
+    id.parse().map_err(|_| Rejection::no_workflow(id).into())
+}
+
+async fn find(api: &Api, id: &str) -> Result<Workflow, Problem> {
+    let id = parse(id)?;
+    let found = api.writer.read(move |state| state.workflow(id).cloned()).await?;
+    Ok(found.ok_or_else(|| Rejection::no_workflow(id))?)
+}
+
+async fn read(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let with_tasks = parameters.flag("includeTasks", true)?;
+    let workflow = find(&api, &id).await?;
+    Ok(json(&WorkflowView::of(&workflow, with_tasks)))
+}
+
+async fn status(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let with_output = parameters.flag("includeOutput", false)?;
+    let with_variables = parameters.flag("includeVariables", false)?;
+    let workflow = find(&api, &id).await?;
+    Ok(json(&StatusView::of(&workflow, with_output, with_variables)))
+}
+
+async fn pause(State(api): State<Api>, Path(id): Path<String>) -> Result<(), Problem> {
+    Ok(api.writer.decide(Command::Pause(parse(&id)?), |_, _| ()).await?)
+}
+
+async fn resume(State(api): State<Api>, Path(id): Path<String>) -> Result<(), Problem> {
+    Ok(api.writer.decide(Command::Resume(parse(&id)?), |_, _| ()).await?)
+}
+
+async fn retry(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    api.writer.decide(Command::Retry(parse(&id)?), |_, _| ()).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn terminate(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<(), Problem> {
+    let command = Command::Terminate { id: parse(&id)?, reason: parameters.text("reason").map(Arc::from) };
+    Ok(api.writer.decide(command, |_, _| ()).await?)
+}

@@ -1,0 +1,20 @@
+//! The only reader of the engine's wall clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Now, in milliseconds since the epoch.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Random bits for the seed of a command, from the operating system's hasher keys and the clock.
+#[must_use]
+pub fn entropy() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u64(now_ms());
+    hasher.finish()
+}

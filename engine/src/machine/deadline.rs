@@ -1,0 +1,61 @@
+//! Deadlines: the instants at which a time-out falls due. Pure arithmetic on records and definitions.
+//!
+//! Each time-out counts from its own clean start: the lease from the last sign of life, an attempt from its
+//! first hand-out, the wait for a worker from the instant at which the task could be polled, the total from
+//! the first schedule. A paused workflow has no deadlines.
+
+use super::definition::{Kind, TimeoutPolicy, WorkflowTimeoutPolicy};
+use super::workflow::{Task, TaskStatus, Workflow, WorkflowStatus};
+
+/// Which limit of a task ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// `totalTimeoutSeconds`: all attempts.
+    Total,
+    /// `timeoutSeconds`: this attempt.
+    Attempt,
+    /// `pollTimeoutSeconds`: the wait for a worker.
+    Poll,
+    /// `responseTimeoutSeconds`: the worker's silence.
+    Response,
+}
+
+/// The limits of an open record with the instants at which they run out.
+/// A limit whose policy is to alert only changes nothing and is not listed.
+pub fn limits(workflow: &Workflow, task: &Task) -> impl Iterator<Item = (u64, Limit, TimeoutPolicy)> {
+    let node = workflow.node(task);
+    let def = workflow.snapshot.task_def(node).filter(|_| node.kind == Kind::Simple);
+    let running = workflow.status == WorkflowStatus::Running && !task.status.is_terminal();
+    let all = def.filter(|_| running).map(|def| {
+        let policy = def.timeout_policy;
+        let total = def.total_timeout_seconds.set_ms().map(|ms| (task.first_at + ms, Limit::Total, policy));
+        let attempt = (task.started_at > 0).then(|| def.timeout_seconds.set_ms()).flatten();
+        let attempt = attempt.map(|ms| (task.started_at + ms, Limit::Attempt, policy));
+        let waits = task.status == TaskStatus::Scheduled;
+        let poll = def.poll_timeout_seconds.filter(|_| waits).and_then(super::definition::Seconds::set_ms);
+        let poll = poll.map(|ms| (task.ready_at + ms, Limit::Poll, policy));
+        let response = def.response_timeout_seconds.set_ms().filter(|_| !waits);
+        // A lost lease is always retried, whatever the policy: clients rely on the redelivery.
+        let response = response.map(|ms| (task.updated_at + ms, Limit::Response, TimeoutPolicy::Retry));
+        [total, attempt, poll, response]
+    });
+    let listed = all.into_iter().flatten().flatten();
+    listed.filter(|(_, limit, policy)| *limit == Limit::Response || *policy != TimeoutPolicy::AlertOnly)
+}
+
+/// The first instant at which a limit of an open record runs out.
+#[must_use]
+pub fn of_task(workflow: &Workflow, task: &Task) -> Option<u64> {
+    limits(workflow, task).map(|(at, _, _)| at).min()
+}
+
+/// When a running workflow times out; `None` when it never does.
+#[must_use]
+pub fn of_workflow(workflow: &Workflow) -> Option<u64> {
+    let def = &workflow.snapshot.def;
+    let acts = def.timeout_policy == WorkflowTimeoutPolicy::TimeOutWf;
+    let limit =
+        def.timeout_seconds.set_ms().filter(|_| acts && workflow.status == WorkflowStatus::Running)?;
+    let from = if workflow.retried_at > 0 { workflow.retried_at } else { workflow.created_at };
+    Some(from + limit)
+}

@@ -1,0 +1,52 @@
+//! A draft: a copy of one aggregate that a decision works on, and the events that it made so far.
+//!
+//! A decision often needs to see its own consequences (the output of the task that just ended is input of the
+//! next). So it emits events against a copy; task records are shared with the original until they change.
+
+use crate::machine::definition::Object;
+use crate::machine::event::{Event, TaskChange, WorkflowChange};
+use crate::machine::expression;
+use crate::machine::scope::WorkflowScope;
+use crate::machine::workflow::Workflow;
+use serde_json::Value;
+
+pub struct Draft {
+    pub workflow: Workflow,
+    pub now: u64,
+    events: Vec<Event>,
+}
+
+impl Draft {
+    pub fn new(workflow: Workflow, now: u64) -> Self {
+        Self { workflow, now, events: Vec::new() }
+    }
+
+    pub fn change(&mut self, change: WorkflowChange) {
+        self.workflow.change(self.now, &change);
+        self.events.push(Event::Workflow { at: self.now, id: self.workflow.id, change });
+    }
+
+    pub fn change_task(&mut self, seq: u32, change: TaskChange) {
+        self.workflow.change_task(self.now, seq, &change);
+        self.events.push(Event::Task { at: self.now, id: self.workflow.id, seq, change });
+    }
+
+    pub fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    /// `parameters` with their expressions replaced, for the record number `scheduling` if there is one.
+    pub fn evaluate(&self, parameters: &Object, scheduling: Option<u32>) -> Object {
+        expression::evaluate_map(parameters, &WorkflowScope { workflow: &self.workflow, scheduling })
+    }
+}
+
+/// Adds what a template has and `given` lacks or holds as null.
+pub fn fill_from_template(mut given: Object, template: &Object) -> Object {
+    for (key, value) in template {
+        if given.get(key).is_none_or(Value::is_null) {
+            given.insert(key.clone(), value.clone());
+        }
+    }
+    given
+}

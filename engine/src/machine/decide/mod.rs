@@ -1,0 +1,37 @@
+//! Decisions: one file a family of commands, and the flow that follows from them.
+
+mod control;
+mod draft;
+mod flow;
+mod metadata;
+mod start;
+mod timers;
+mod work;
+
+use super::command::Command;
+use super::event::Event;
+use super::rejection::Rejection;
+use super::state::State;
+
+/// What `command` does to `state` at `now` (epoch milliseconds). Nothing at all if it is rejected.
+///
+/// # Errors
+/// [`Rejection`] when the state does not allow the command.
+pub fn decide(state: &State, command: Command, now: u64) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::SaveTaskDefs(defs) => metadata::save_task_defs(defs, now),
+        Command::UpdateTaskDef(def) => metadata::update_task_def(state, *def, now),
+        Command::SaveWorkflowDef { def, overwrite } => {
+            metadata::save_workflow_def(state, def, overwrite, now)
+        }
+        Command::StartWorkflow(start) => start::start(state, *start, now),
+        Command::Poll { queue, worker, count } => Ok(work::poll(state, &queue, worker.as_ref(), count, now)),
+        Command::UpdateTask(update) => work::update(state, &update, now),
+        Command::ExtendLease { task } => work::extend_lease(state, task, now),
+        Command::Pause(id) => control::pause(state, id, now),
+        Command::Resume(id) => control::resume(state, id, now),
+        Command::Terminate { id, reason } => control::terminate(state, id, reason, now),
+        Command::Retry(id) => control::retry(state, id, now),
+        Command::FireTimers { limit } => Ok(timers::fire(state, limit, now)),
+    }
+}

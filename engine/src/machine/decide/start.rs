@@ -1,0 +1,93 @@
+//! Starting a workflow.
+
+use super::draft::{Draft, fill_from_template};
+use super::flow;
+use crate::machine::command::StartWorkflow;
+use crate::machine::definition::{TaskDef, WorkflowDef};
+use crate::machine::event::{Event, SnapshotNumber, Start};
+use crate::machine::id::{WorkflowId, mix};
+use crate::machine::rejection::Rejection;
+use crate::machine::snapshot::Snapshot;
+use crate::machine::state::State;
+use crate::machine::validate;
+use crate::machine::workflow::Workflow;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The highest priority that Conductor knows.
+const MAX_PRIORITY: u8 = 99;
+
+pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Event>, Rejection> {
+    if request.start.priority > MAX_PRIORITY {
+        return Err(Rejection::Invalid(format!(
+            "priority is {}, it must be 0 to 99",
+            request.start.priority
+        )));
+    }
+    let id = unused_id(state, now, request.seed);
+    let (mut events, number, snapshot) = definitions(state, &request)?;
+    let start = with_template(request.start, &snapshot);
+    let workflow = Workflow::started(now, id, number, snapshot, start.clone());
+    events.push(Event::WorkflowStarted { at: now, id, snapshot: number, start: Box::new(start) });
+    let mut draft = Draft::new(workflow, now);
+    flow::begin(&mut draft);
+    events.extend(draft.into_events());
+    Ok(events)
+}
+
+/// The snapshot to run under: the current one, or a new one with the event that keeps it.
+fn definitions(
+    state: &State,
+    request: &StartWorkflow,
+) -> Result<(Vec<Event>, SnapshotNumber, Arc<Snapshot>), Rejection> {
+    let (def, inline) = match &request.inline {
+        Some(def) => {
+            validate::inline_workflow_def(def)?;
+            (def.as_ref(), true)
+        }
+        None => (registered(state, &request.name, request.version)?, false),
+    };
+    let current = state.current_snapshot(&def.name, def.version).filter(|_| !inline);
+    if let Some((number, snapshot)) = current.and_then(|number| Some((number, state.snapshot(number)?))) {
+        return Ok((Vec::new(), number, Arc::clone(snapshot)));
+    }
+    let number = state.next_snapshot();
+    let task_defs: BTreeMap<String, TaskDef> = Snapshot::simple_names(def)
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), state.task_def(&name)?.def.as_ref().clone())))
+        .collect();
+    let snapshot = Arc::new(Snapshot::new(def.clone(), task_defs.clone()));
+    let kept = Event::DefinitionsKept { number, def: Box::new(def.clone()), task_defs, inline };
+    Ok((vec![kept], number, snapshot))
+}
+
+fn registered<'a>(state: &'a State, name: &str, version: Option<i64>) -> Result<&'a WorkflowDef, Rejection> {
+    state.workflow_def(name, version).map(|registered| registered.def.as_ref()).ok_or_else(|| {
+        let version = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
+        Rejection::NotFound(format!("No such workflow found by name: {name}, version: {version}"))
+    })
+}
+
+/// An id that no workflow has. The seed is random, so the loop is for the sake of certainty.
+fn unused_id(state: &State, now: u64, seed: u64) -> WorkflowId {
+    let mut seed = seed;
+    loop {
+        let id = WorkflowId::new(now, seed);
+        if state.workflow(id).is_none() {
+            return id;
+        }
+        seed = mix(seed);
+    }
+}
+
+fn with_template(start: Start, snapshot: &Snapshot) -> Start {
+    let template = &snapshot.def.input_template;
+    match start.input.as_ref() {
+        Value::Object(given) if !template.is_empty() => {
+            let filled = fill_from_template(given.clone(), template);
+            Start { input: Arc::new(Value::Object(filled)), ..start }
+        }
+        _ => start,
+    }
+}

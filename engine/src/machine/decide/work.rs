@@ -1,0 +1,78 @@
+//! Handing tasks out and hearing what became of them.
+
+use super::draft::Draft;
+use super::flow;
+use crate::machine::command::{Report, TaskUpdate};
+use crate::machine::event::{Event, TaskChange};
+use crate::machine::id::TaskId;
+use crate::machine::rejection::Rejection;
+use crate::machine::state::State;
+use crate::machine::workflow::TaskStatus;
+use std::sync::Arc;
+
+/// Characters that Conductor keeps of a reason.
+const MAX_REASON_CHARACTERS: usize = 500;
+
+pub fn poll(state: &State, queue: &str, worker: Option<&Arc<str>>, count: usize, now: u64) -> Vec<Event> {
+    let started = || TaskChange::Started { worker: worker.cloned() };
+    let ready = state.indexes().ready(queue, now, count);
+    ready.map(|(id, seq)| Event::Task { at: now, id, seq, change: started() }).collect()
+}
+
+pub fn extend_lease(state: &State, task: TaskId, now: u64) -> Result<Vec<Event>, Rejection> {
+    let (_, record) = state.task(task).ok_or_else(|| Rejection::no_task(task))?;
+    if record.status != TaskStatus::InProgress {
+        return Ok(Vec::new());
+    }
+    let change = TaskChange::LeaseExtended;
+    Ok(vec![Event::Task { at: now, id: task.workflow, seq: task.sequence, change }])
+}
+
+/// A terminal task or workflow takes no update: it is answered as if it had, and nothing changes.
+pub fn update(state: &State, update: &TaskUpdate, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = state.workflow(update.workflow).ok_or_else(|| Rejection::no_workflow(update.workflow))?;
+    if update.task.workflow != update.workflow {
+        return Err(Rejection::no_task(update.task));
+    }
+    let task = workflow.task(update.task.sequence).ok_or_else(|| Rejection::no_task(update.task))?;
+    if workflow.status.is_terminal() || task.status.is_terminal() {
+        return Ok(Vec::new());
+    }
+    let mut draft = Draft::new(workflow.clone(), now);
+    let seq = task.seq;
+    draft.change_task(seq, change(update));
+    let ended = draft.workflow.task(seq).map(|task| task.status);
+    match ended {
+        Some(status) if status.is_success() => flow::advance(&mut draft),
+        Some(status) if status.is_terminal() => flow::after_failure(&mut draft, seq, update.seed),
+        _ => {}
+    }
+    Ok(draft.into_events())
+}
+
+fn change(update: &TaskUpdate) -> TaskChange {
+    let worker = update.worker.clone();
+    let reason = update.reason.as_deref().map(shortened);
+    let ended = |status| TaskChange::Ended {
+        status,
+        worker: worker.clone(),
+        output: Some(update.output_value()),
+        reason: reason.clone(),
+    };
+    match update.report {
+        Report::Completed => ended(TaskStatus::Completed),
+        Report::Failed => ended(TaskStatus::Failed),
+        Report::FailedWithTerminalError => ended(TaskStatus::FailedWithTerminalError),
+        Report::Canceled => ended(TaskStatus::Canceled),
+        Report::InProgress => TaskChange::CalledBack {
+            worker: worker.clone(),
+            output: update.output_value(),
+            reason: reason.clone(),
+            callback_ms: update.callback_ms,
+        },
+    }
+}
+
+fn shortened(reason: &str) -> Arc<str> {
+    reason.chars().take(MAX_REASON_CHARACTERS).collect::<String>().into()
+}

@@ -1,0 +1,330 @@
+//! Definitions as Conductor's REST API carries them: task definitions, workflow definitions and their tasks.
+//!
+//! Fields that the engine acts on are typed; all others are kept and echoed. Times are seconds on the wire,
+//! whole or fractional, and milliseconds inside.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// A JSON object.
+pub type Object = Map<String, Value>;
+
+/// A span of time: seconds on the wire (fractions allowed), milliseconds inside. Never negative once validated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(pub i64);
+
+impl Seconds {
+    /// So many whole seconds.
+    #[must_use]
+    pub const fn whole(seconds: i64) -> Self {
+        Self(seconds * 1000)
+    }
+
+    /// In milliseconds; a negative span counts as none.
+    #[must_use]
+    pub fn ms(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0)
+    }
+
+    /// In milliseconds, when the span is set (greater than 0).
+    #[must_use]
+    pub fn set_ms(self) -> Option<u64> {
+        (self.0 > 0).then(|| self.ms())
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 1000 == 0 {
+            serializer.serialize_i64(self.0 / 1000)
+        } else {
+            serializer.serialize_f64(self.0 as f64 / 1000.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = Option::<f64>::deserialize(deserializer)?.unwrap_or(0.0);
+        if !seconds.is_finite() || seconds.abs() > 1e12 {
+            return Err(serde::de::Error::custom(format!("{seconds} is not a usable number of seconds")));
+        }
+        Ok(Self((seconds * 1000.0).round() as i64))
+    }
+}
+
+/// Reads `null` as the type's zero: Conductor's primitives do.
+fn null_as_zero<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+/// How the delay before a retry grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RetryLogic {
+    /// Always the same delay.
+    #[default]
+    Fixed,
+    /// delay × scale × (attempt + 1).
+    LinearBackoff,
+    /// delay × 2^attempt.
+    ExponentialBackoff,
+}
+
+/// What a time-out of a task does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TimeoutPolicy {
+    /// The attempt is TIMED_OUT and retried.
+    Retry,
+    /// The workflow ends TIMED_OUT.
+    #[default]
+    TimeOutWf,
+    /// Nothing happens to the task.
+    AlertOnly,
+}
+
+/// What a time-out of a workflow does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WorkflowTimeoutPolicy {
+    /// The workflow ends TIMED_OUT.
+    TimeOutWf,
+    /// Nothing happens.
+    #[default]
+    AlertOnly,
+}
+
+/// The definition of a task type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskDef {
+    /// Name of the type, which is the name of its queue.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub name: String,
+    /// Retries after the first attempt.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub retry_count: i64,
+    /// How the delay before a retry grows.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub retry_logic: RetryLogic,
+    /// Base delay before a retry.
+    pub retry_delay_seconds: Seconds,
+    /// Factor of linear back-off.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub backoff_scale_factor: i64,
+    /// Cap on the delay; 0 = none.
+    pub max_retry_delay_seconds: Seconds,
+    /// Upper end of the random addition to the delay, milliseconds.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub backoff_jitter_ms: i64,
+    /// Limit of one attempt from its first poll; 0 = none.
+    pub timeout_seconds: Seconds,
+    /// The lease: silence of the worker after which the attempt is TIMED_OUT.
+    pub response_timeout_seconds: Seconds,
+    /// Limit of the wait for a worker; none when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll_timeout_seconds: Option<Seconds>,
+    /// Limit over all attempts from the first schedule; 0 = none.
+    pub total_timeout_seconds: Seconds,
+    /// What a time-out does.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub timeout_policy: TimeoutPolicy,
+    /// Inputs that a task gets where its own are missing or null.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub input_template: Object,
+    /// Everything else, kept and echoed.
+    #[serde(flatten)]
+    pub rest: Object,
+}
+
+impl Default for TaskDef {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            retry_count: 3,
+            retry_logic: RetryLogic::Fixed,
+            retry_delay_seconds: Seconds::whole(60),
+            backoff_scale_factor: 1,
+            max_retry_delay_seconds: Seconds(0),
+            backoff_jitter_ms: 0,
+            timeout_seconds: Seconds(0),
+            response_timeout_seconds: Seconds::whole(3600),
+            poll_timeout_seconds: None,
+            total_timeout_seconds: Seconds(0),
+            timeout_policy: TimeoutPolicy::TimeOutWf,
+            input_template: Object::new(),
+            rest: Object::new(),
+        }
+    }
+}
+
+impl TaskDef {
+    /// The definition of a type that nobody registered.
+    #[must_use]
+    pub fn ad_hoc(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+/// The kinds of task that the engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Done by a worker.
+    Simple,
+    /// Starts branches.
+    Fork,
+    /// Waits for branches.
+    Join,
+}
+
+/// One task of a workflow definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkflowTask {
+    /// Name of the task type.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub name: String,
+    /// Name of this use of it, unique in the definition.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub task_reference_name: String,
+    /// `SIMPLE`, `FORK_JOIN` or `JOIN`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Inputs, with expressions.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub input_parameters: Object,
+    /// The workflow goes on when it fails.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub optional: bool,
+    /// The workflow goes on when it fails, and fails at its end.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub permissive: bool,
+    /// Wait before the task can be polled.
+    pub start_delay: Seconds,
+    /// Retries, instead of the task definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_count: Option<i64>,
+    /// Inline task definition, used instead of the registered one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<Box<TaskDef>>,
+    /// Branches of a fork.
+    #[serde(deserialize_with = "null_as_zero", skip_serializing_if = "Vec::is_empty")]
+    pub fork_tasks: Vec<Vec<WorkflowTask>>,
+    /// Reference names that a join waits for.
+    #[serde(deserialize_with = "null_as_zero", skip_serializing_if = "Vec::is_empty")]
+    pub join_on: Vec<String>,
+    /// Everything else, kept and echoed.
+    #[serde(flatten)]
+    pub rest: Object,
+}
+
+impl Default for WorkflowTask {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            task_reference_name: String::new(),
+            kind: "SIMPLE".to_owned(),
+            input_parameters: Object::new(),
+            optional: false,
+            permissive: false,
+            start_delay: Seconds(0),
+            retry_count: None,
+            task_definition: None,
+            fork_tasks: Vec::new(),
+            join_on: Vec::new(),
+            rest: Object::new(),
+        }
+    }
+}
+
+impl WorkflowTask {
+    /// What the engine does with it; `None` for a type that it does not run.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        match self.kind.as_str() {
+            "SIMPLE" => Some(Kind::Simple),
+            "FORK_JOIN" => Some(Kind::Fork),
+            "JOIN" => Some(Kind::Join),
+            _ => None,
+        }
+    }
+}
+
+/// The definition of a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkflowDef {
+    /// Its name.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub name: String,
+    /// Its version, from 1.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub version: i64,
+    /// Its tasks in order.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub tasks: Vec<WorkflowTask>,
+    /// Its output, with expressions; empty = the output of the last task.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub output_parameters: Object,
+    /// Inputs that a start gets where its own are missing or null.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub input_template: Object,
+    /// Version of the format; only 2 exists.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub schema_version: i64,
+    /// What a time-out does.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub timeout_policy: WorkflowTimeoutPolicy,
+    /// Limit from the start, or from the last resume or retry; 0 = none.
+    pub timeout_seconds: Seconds,
+    /// Everything else, kept and echoed.
+    #[serde(flatten)]
+    pub rest: Object,
+}
+
+impl Default for WorkflowDef {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            version: 1,
+            tasks: Vec::new(),
+            output_parameters: Object::new(),
+            input_template: Object::new(),
+            schema_version: 2,
+            timeout_policy: WorkflowTimeoutPolicy::AlertOnly,
+            timeout_seconds: Seconds(0),
+            rest: Object::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_field_has_its_default_and_null_means_zero() {
+        let missing: TaskDef = serde_json::from_str(r#"{"name":"a"}"#).unwrap();
+        assert_eq!((missing.retry_count, missing.response_timeout_seconds), (3, Seconds::whole(3600)));
+        let null: TaskDef = serde_json::from_str(r#"{"name":"a","retryCount":null}"#).unwrap();
+        assert_eq!(null.retry_count, 0);
+    }
+
+    #[test]
+    fn seconds_keep_fractions_and_print_whole_numbers_as_such() {
+        let def: TaskDef = serde_json::from_str(r#"{"timeoutSeconds":0.25,"retryDelaySeconds":2}"#).unwrap();
+        assert_eq!(def.timeout_seconds, Seconds(250));
+        let text = serde_json::to_string(&def).unwrap();
+        assert!(
+            text.contains(r#""timeoutSeconds":0.25"#) && text.contains(r#""retryDelaySeconds":2,"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn unknown_fields_are_kept() {
+        let def: WorkflowDef = serde_json::from_str(r#"{"name":"a","ownerEmail":"x@example.com"}"#).unwrap();
+        assert!(serde_json::to_string(&def).unwrap().contains("x@example.com"));
+    }
+}

@@ -1,0 +1,183 @@
+//! Events: what happened. The journal is a list of them, and replaying it is the only way to a state.
+//!
+//! Their JSON is the journal's format: fields may be added with a default, never renamed or removed without a
+//! new schema version.
+
+use super::definition::{Object, TaskDef, WorkflowDef};
+use super::id::WorkflowId;
+use super::snapshot::NodeIndex;
+use super::workflow::{TaskStatus, WorkflowStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Number of a snapshot of definitions, from 1.
+pub type SnapshotNumber = u64;
+
+/// Something that happened, at an instant in epoch milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// Task definitions were registered or replaced.
+    TaskDefsSaved {
+        /// When.
+        at: u64,
+        /// The definitions.
+        defs: Vec<TaskDef>,
+    },
+    /// A workflow definition was registered or replaced.
+    WorkflowDefSaved {
+        /// When.
+        at: u64,
+        /// The definition.
+        def: Box<WorkflowDef>,
+    },
+    /// Definitions were set aside for the workflows that start under them.
+    DefinitionsKept {
+        /// Its number.
+        number: SnapshotNumber,
+        /// The workflow's definition.
+        def: Box<WorkflowDef>,
+        /// Definitions of the registered task types in it.
+        task_defs: BTreeMap<String, TaskDef>,
+        /// True when the definition came with a start: no other start may use it.
+        inline: bool,
+    },
+    /// A workflow started.
+    WorkflowStarted {
+        /// When.
+        at: u64,
+        /// Its id.
+        id: WorkflowId,
+        /// The definitions that it runs under.
+        snapshot: SnapshotNumber,
+        /// What else was asked for.
+        start: Box<Start>,
+    },
+    /// Something happened to a workflow.
+    Workflow {
+        /// When.
+        at: u64,
+        /// Its id.
+        id: WorkflowId,
+        /// What.
+        change: WorkflowChange,
+    },
+    /// Something happened to a task.
+    Task {
+        /// When.
+        at: u64,
+        /// Its workflow.
+        id: WorkflowId,
+        /// Its number in the workflow.
+        seq: u32,
+        /// What.
+        change: TaskChange,
+    },
+}
+
+/// What a start asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// Input of the workflow.
+    pub input: Arc<Value>,
+    /// The client's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<Arc<str>>,
+    /// 0 to 99.
+    #[serde(default)]
+    pub priority: u8,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Arc<str>>,
+}
+
+/// What happens to a workflow after its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum WorkflowChange {
+    /// Nothing new is scheduled until it is resumed.
+    Paused,
+    /// It goes on; its time-out starts anew.
+    Resumed,
+    /// A workflow that had ended goes on; its time-out starts anew.
+    Retried,
+    /// It reached a terminal status.
+    Ended {
+        /// The status.
+        status: WorkflowStatus,
+        /// `reasonForIncompletion`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Arc<str>>,
+        /// Its output.
+        output: Arc<Value>,
+    },
+}
+
+/// What happens to a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TaskChange {
+    /// A record was made.
+    Scheduled(Box<Scheduled>),
+    /// A worker polled it.
+    Started {
+        /// The worker's name.
+        worker: Option<Arc<str>>,
+    },
+    /// The worker gave it back, to be polled again later.
+    CalledBack {
+        /// Who.
+        worker: Option<Arc<str>>,
+        /// Output so far.
+        output: Arc<Value>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Arc<str>>,
+        /// Milliseconds until it can be polled.
+        callback_ms: u64,
+    },
+    /// The worker said that it is still on it.
+    LeaseExtended,
+    /// It reached a terminal status.
+    Ended {
+        /// The status.
+        status: TaskStatus,
+        /// Who ended it; `None` for the engine itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        worker: Option<Arc<str>>,
+        /// Its output; `None` keeps what it has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Arc<Value>>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Arc<str>>,
+    },
+    /// An optional task failed for good: COMPLETED_WITH_ERRORS, and the flow goes on.
+    Forgiven,
+    /// A canceled join waits again.
+    Reopened,
+}
+
+/// A new task record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// Its place in the definition.
+    pub node: NodeIndex,
+    /// Status to begin with: SCHEDULED for workers, COMPLETED for a fork, IN_PROGRESS for a join.
+    pub status: TaskStatus,
+    /// Attempt, from 0.
+    #[serde(default)]
+    pub attempt: u32,
+    /// Milliseconds until it can be polled.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// Input, expressions replaced.
+    pub input: Arc<Object>,
+    /// When the first attempt was scheduled.
+    pub first_at: u64,
+    /// Number of the record that this one retries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<u32>,
+    /// Why the previous attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+}

@@ -1,0 +1,150 @@
+//! A snapshot: a workflow definition with its task definitions as they were at a start, flattened for running.
+//!
+//! Running workflows keep the definitions that they started with. All workflows that started under the same
+//! definitions share one snapshot.
+
+use super::definition::{Kind, TaskDef, WorkflowDef, WorkflowTask};
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
+
+/// Position of a task in [`Snapshot::nodes`].
+pub type NodeIndex = u32;
+
+/// One task of a definition, with where the flow goes from it.
+#[derive(Debug)]
+pub struct Node {
+    /// The task as defined, without its branches (they are nodes of their own).
+    pub task: WorkflowTask,
+    /// What the engine does with it.
+    pub kind: Kind,
+    /// The next task of the same list.
+    pub next: Option<NodeIndex>,
+    /// First task of each branch of a fork.
+    pub branches: Vec<NodeIndex>,
+    /// Nodes that a join waits for.
+    pub join_on: Vec<NodeIndex>,
+    /// True for a task of the definition's outermost list.
+    pub top: bool,
+    /// The task as JSON, branches included: every task record carries it.
+    pub json: Box<RawValue>,
+}
+
+/// Definitions as they were at a start.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The workflow's definition.
+    pub def: WorkflowDef,
+    /// Definition of each task type in it.
+    pub task_defs: BTreeMap<String, TaskDef>,
+    /// Its tasks, in definition order.
+    pub nodes: Vec<Node>,
+    /// The definition as JSON.
+    pub json: Box<RawValue>,
+    by_reference: BTreeMap<String, NodeIndex>,
+}
+
+impl Snapshot {
+    /// Flattens a definition; types without a definition of their own get the defaults.
+    #[must_use]
+    pub fn new(def: WorkflowDef, mut task_defs: BTreeMap<String, TaskDef>) -> Self {
+        let mut nodes = Vec::new();
+        flatten(&def.tasks, true, &mut nodes);
+        let by_reference: BTreeMap<String, NodeIndex> = nodes
+            .iter()
+            .zip(0..)
+            .map(|(node, index)| (node.task.task_reference_name.clone(), index))
+            .collect();
+        for node in &mut nodes {
+            node.join_on =
+                node.task.join_on.iter().filter_map(|name| by_reference.get(name).copied()).collect();
+            if node.kind == Kind::Simple && !task_defs.contains_key(&node.task.name) {
+                task_defs.insert(node.task.name.clone(), TaskDef::ad_hoc(&node.task.name));
+            }
+        }
+        let json = raw(&def);
+        Self { def, task_defs, nodes, json, by_reference }
+    }
+
+    /// The node at `index`.
+    #[must_use]
+    pub fn node(&self, index: NodeIndex) -> &Node {
+        &self.nodes[index as usize]
+    }
+
+    /// The node of a reference name.
+    #[must_use]
+    pub fn find(&self, reference: &str) -> Option<NodeIndex> {
+        self.by_reference.get(reference).copied()
+    }
+
+    /// The task definition in force for a node: inline, else registered, else the defaults.
+    #[must_use]
+    pub fn task_def<'a>(&'a self, node: &'a Node) -> Option<&'a TaskDef> {
+        node.task.task_definition.as_deref().or_else(|| self.task_defs.get(&node.task.name))
+    }
+
+    /// Names of the task types that workers do.
+    pub fn simple_names(def: &WorkflowDef) -> Vec<String> {
+        let mut nodes = Vec::new();
+        flatten(&def.tasks, true, &mut nodes);
+        let simple = nodes.into_iter().filter(|node| node.kind == Kind::Simple);
+        simple.map(|node| node.task.name).collect()
+    }
+}
+
+/// Appends the nodes of a list and of the branches below it; answers the index of the first.
+fn flatten(tasks: &[WorkflowTask], top: bool, nodes: &mut Vec<Node>) -> Option<NodeIndex> {
+    let mut first = None;
+    let mut previous: Option<NodeIndex> = None;
+    for task in tasks {
+        let Some(kind) = task.kind() else { continue };
+        let index = nodes.len() as NodeIndex;
+        let bare = WorkflowTask { fork_tasks: Vec::new(), ..task.clone() };
+        nodes.push(Node {
+            task: bare,
+            kind,
+            next: None,
+            branches: Vec::new(),
+            join_on: Vec::new(),
+            top,
+            json: raw(task),
+        });
+        let branches = task.fork_tasks.iter().filter_map(|branch| flatten(branch, false, nodes)).collect();
+        nodes[index as usize].branches = branches;
+        if let Some(previous) = previous {
+            nodes[previous as usize].next = Some(index);
+        }
+        previous = Some(index);
+        first = first.or(Some(index));
+    }
+    first
+}
+
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("definitions came from JSON and hold string keys only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fork_knows_its_branches_and_the_join_after_it() {
+        let def: WorkflowDef = serde_json::from_value(json!({"name": "w", "tasks": [
+            {"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [
+                [{"name": "a", "taskReferenceName": "a"}, {"name": "b", "taskReferenceName": "b"}],
+                [{"name": "c", "taskReferenceName": "c"}]]},
+            {"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["b", "c"]}]}))
+        .unwrap();
+        let snapshot = Snapshot::new(def, BTreeMap::new());
+        let at = |reference| snapshot.find(reference).unwrap();
+        let fork = snapshot.node(at("f"));
+        assert_eq!(fork.branches, [at("a"), at("c")]);
+        assert_eq!(fork.next, Some(at("j")));
+        assert_eq!(snapshot.node(at("a")).next, Some(at("b")));
+        assert_eq!(snapshot.node(at("b")).next, None);
+        assert_eq!(snapshot.node(at("j")).join_on, [at("b"), at("c")]);
+        assert!(fork.top && !snapshot.node(at("a")).top);
+    }
+}

@@ -1,0 +1,398 @@
+//! The aggregate: one workflow with its task records. It changes by events only.
+
+use super::definition::Object;
+use super::event::{Scheduled, SnapshotNumber, Start, TaskChange, WorkflowChange};
+use super::id::{TaskId, WorkflowId};
+use super::snapshot::{Node, NodeIndex, Snapshot};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Status of a workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WorkflowStatus {
+    /// Going on.
+    Running,
+    /// Nothing new is scheduled.
+    Paused,
+    /// Ended well.
+    Completed,
+    /// Ended by a failed task.
+    Failed,
+    /// Ended by a time-out.
+    TimedOut,
+    /// Ended by a person.
+    Terminated,
+}
+
+impl WorkflowStatus {
+    /// True when it has ended.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Running | Self::Paused)
+    }
+
+    /// As on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Terminated => "TERMINATED",
+        }
+    }
+}
+
+/// Status of a task record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaskStatus {
+    /// Waits for a worker.
+    Scheduled,
+    /// A worker has it, or a join waits.
+    InProgress,
+    /// Ended well.
+    Completed,
+    /// Optional, and failed: the flow goes on.
+    CompletedWithErrors,
+    /// Failed; may be retried.
+    Failed,
+    /// Failed; will not be retried.
+    FailedWithTerminalError,
+    /// Ran out of time; may be retried.
+    TimedOut,
+    /// Its workflow ended.
+    Canceled,
+}
+
+impl TaskStatus {
+    /// True when the record has ended.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Scheduled | Self::InProgress)
+    }
+
+    /// True when the flow goes on after it.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Completed | Self::CompletedWithErrors)
+    }
+
+    /// True when a retry may follow.
+    #[must_use]
+    pub fn is_retriable(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut)
+    }
+
+    /// As on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "SCHEDULED",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::CompletedWithErrors => "COMPLETED_WITH_ERRORS",
+            Self::Failed => "FAILED",
+            Self::FailedWithTerminalError => "FAILED_WITH_TERMINAL_ERROR",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Canceled => "CANCELED",
+        }
+    }
+}
+
+/// A task record: one attempt at one task of the definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Its number in the workflow, from 1, in scheduling order.
+    pub seq: u32,
+    /// Its place in the definition.
+    pub node: NodeIndex,
+    /// Attempt, from 0.
+    pub attempt: u32,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// True when a later record retries it.
+    pub retried: bool,
+    /// Number of the record that it retries.
+    pub retry_of: Option<u32>,
+    /// Times that it was handed out.
+    pub poll_count: u32,
+    /// Input, expressions replaced.
+    pub input: Arc<Object>,
+    /// Output so far.
+    pub output: Arc<Value>,
+    /// Why it is not completed.
+    pub reason: Option<Arc<str>>,
+    /// The worker that has it or had it last.
+    pub worker: Option<Arc<str>>,
+    /// When the record was made.
+    pub scheduled_at: u64,
+    /// When the first attempt's record was made.
+    pub first_at: u64,
+    /// From when it can be polled.
+    pub ready_at: u64,
+    /// First hand-out of this record; 0 before it.
+    pub started_at: u64,
+    /// Last sign of life: hand-out, callback, lease extension.
+    pub updated_at: u64,
+    /// When it ended; 0 before.
+    pub ended_at: u64,
+    /// Wait that the schedule or the last callback asked for, milliseconds.
+    pub delay_ms: u64,
+}
+
+/// A task record with what of its workflow a worker is told.
+#[derive(Debug, Clone)]
+pub struct TaskInContext {
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// The definitions that it runs under.
+    pub snapshot: Arc<Snapshot>,
+    /// What the workflow's start asked for.
+    pub start: Arc<Start>,
+    /// The record.
+    pub task: Arc<Task>,
+}
+
+/// One workflow.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    /// Its id.
+    pub id: WorkflowId,
+    /// Number of the definitions that it runs under.
+    pub snapshot_number: SnapshotNumber,
+    /// Those definitions.
+    pub snapshot: Arc<Snapshot>,
+    /// Where it stands.
+    pub status: WorkflowStatus,
+    /// What its start asked for.
+    pub start: Arc<Start>,
+    /// Its output; null until it ended.
+    pub output: Arc<Value>,
+    /// Why it is not completed.
+    pub reason: Option<Arc<str>>,
+    /// When it started.
+    pub created_at: u64,
+    /// Last change.
+    pub updated_at: u64,
+    /// When it ended; 0 before.
+    pub ended_at: u64,
+    /// Last resume or retry; 0 = never.
+    pub retried_at: u64,
+    /// Its task records; `tasks[seq - 1]`.
+    pub tasks: Vec<Arc<Task>>,
+    /// Numbers of the records that are not terminal, ascending.
+    open: Vec<u32>,
+    /// Number of the latest record of each node; 0 = none.
+    latest: Vec<u32>,
+}
+
+impl Workflow {
+    /// A workflow as its start made it.
+    #[must_use]
+    pub fn started(
+        at: u64,
+        id: WorkflowId,
+        number: SnapshotNumber,
+        snapshot: Arc<Snapshot>,
+        start: Start,
+    ) -> Self {
+        Self {
+            id,
+            snapshot_number: number,
+            status: WorkflowStatus::Running,
+            start: Arc::new(start),
+            output: Arc::new(Value::Object(Object::new())),
+            reason: None,
+            created_at: at,
+            updated_at: at,
+            ended_at: 0,
+            retried_at: 0,
+            tasks: Vec::new(),
+            open: Vec::new(),
+            latest: vec![0; snapshot.nodes.len()],
+            snapshot,
+        }
+    }
+
+    /// The record with number `seq`.
+    #[must_use]
+    pub fn task(&self, seq: u32) -> Option<&Arc<Task>> {
+        self.tasks.get((seq as usize).checked_sub(1)?)
+    }
+
+    /// The record with number `seq`, with its context.
+    #[must_use]
+    pub fn in_context(&self, seq: u32) -> Option<TaskInContext> {
+        let task = Arc::clone(self.task(seq)?);
+        let (snapshot, start) = (Arc::clone(&self.snapshot), Arc::clone(&self.start));
+        Some(TaskInContext { workflow: self.id, snapshot, start, task })
+    }
+
+    /// The latest record of a node.
+    #[must_use]
+    pub fn latest(&self, node: NodeIndex) -> Option<&Arc<Task>> {
+        self.task(*self.latest.get(node as usize)?)
+    }
+
+    /// Records that are not terminal, in scheduling order.
+    pub fn open_tasks(&self) -> impl DoubleEndedIterator<Item = &Arc<Task>> {
+        self.open.iter().filter_map(|seq| self.task(*seq))
+    }
+
+    /// The definition of a record's task.
+    #[must_use]
+    pub fn node(&self, task: &Task) -> &Node {
+        self.snapshot.node(task.node)
+    }
+
+    /// Number of the next record.
+    #[must_use]
+    pub fn next_seq(&self) -> u32 {
+        self.tasks.len() as u32 + 1
+    }
+
+    /// The public id of a record.
+    #[must_use]
+    pub fn task_id(&self, task: &Task) -> TaskId {
+        self.id.task(task.seq)
+    }
+
+    /// Applies a change of the workflow itself.
+    pub fn change(&mut self, at: u64, change: &WorkflowChange) {
+        self.updated_at = at;
+        match change {
+            WorkflowChange::Paused => self.status = WorkflowStatus::Paused,
+            WorkflowChange::Resumed => {
+                self.status = WorkflowStatus::Running;
+                self.retried_at = at;
+            }
+            WorkflowChange::Retried => {
+                self.status = WorkflowStatus::Running;
+                self.retried_at = at;
+                self.ended_at = 0;
+                self.reason = None;
+                self.output = Arc::new(Value::Object(Object::new()));
+            }
+            WorkflowChange::Ended { status, reason, output } => {
+                self.status = *status;
+                self.reason.clone_from(reason);
+                self.output = Arc::clone(output);
+                self.ended_at = at;
+            }
+        }
+    }
+
+    /// Applies a change of the record `seq`.
+    pub fn change_task(&mut self, at: u64, seq: u32, change: &TaskChange) {
+        self.updated_at = at;
+        if let TaskChange::Scheduled(scheduled) = change {
+            self.schedule(at, seq, scheduled);
+            return;
+        }
+        let Some(slot) = (seq as usize).checked_sub(1).and_then(|index| self.tasks.get_mut(index)) else {
+            return;
+        };
+        let task = Arc::make_mut(slot);
+        task.change(at, change);
+        let terminal = task.status.is_terminal();
+        match self.open.binary_search(&seq) {
+            Ok(position) if terminal => {
+                self.open.remove(position);
+            }
+            Err(position) if !terminal => self.open.insert(position, seq),
+            _ => {}
+        }
+    }
+
+    fn schedule(&mut self, at: u64, seq: u32, scheduled: &Scheduled) {
+        debug_assert_eq!(seq, self.next_seq(), "records are numbered without gaps");
+        if let Some(old) = scheduled.retry_of.and_then(|old| self.tasks.get_mut(old as usize - 1)) {
+            Arc::make_mut(old).retried = true;
+        }
+        let task = Task::scheduled(at, seq, scheduled);
+        if !task.status.is_terminal() {
+            self.open.push(seq);
+        }
+        if let Some(latest) = self.latest.get_mut(scheduled.node as usize) {
+            *latest = seq;
+        }
+        self.tasks.push(Arc::new(task));
+    }
+}
+
+impl Task {
+    fn scheduled(at: u64, seq: u32, scheduled: &Scheduled) -> Self {
+        let waits_for_worker = scheduled.status == TaskStatus::Scheduled;
+        let ended = scheduled.status.is_terminal();
+        Self {
+            seq,
+            node: scheduled.node,
+            attempt: scheduled.attempt,
+            status: scheduled.status,
+            retried: false,
+            retry_of: scheduled.retry_of,
+            poll_count: 0,
+            input: Arc::clone(&scheduled.input),
+            output: Arc::new(Value::Object(Object::new())),
+            reason: scheduled.reason.clone(),
+            worker: None,
+            scheduled_at: at,
+            first_at: scheduled.first_at,
+            ready_at: at + scheduled.delay_ms,
+            started_at: if waits_for_worker { 0 } else { at },
+            updated_at: at,
+            ended_at: if ended { at } else { 0 },
+            delay_ms: scheduled.delay_ms,
+        }
+    }
+
+    fn change(&mut self, at: u64, change: &TaskChange) {
+        match change {
+            TaskChange::Scheduled(_) => {}
+            TaskChange::Started { worker } => {
+                self.status = TaskStatus::InProgress;
+                self.worker.clone_from(worker);
+                self.poll_count += 1;
+                self.updated_at = at;
+                self.delay_ms = 0;
+                if self.started_at == 0 {
+                    self.started_at = at;
+                }
+            }
+            TaskChange::CalledBack { worker, output, reason, callback_ms } => {
+                self.status = TaskStatus::Scheduled;
+                self.worker.clone_from(worker);
+                self.output = Arc::clone(output);
+                self.reason.clone_from(reason);
+                self.updated_at = at;
+                self.delay_ms = *callback_ms;
+                self.ready_at = at + callback_ms;
+            }
+            TaskChange::LeaseExtended => self.updated_at = at,
+            TaskChange::Ended { status, worker, output, reason } => {
+                self.status = *status;
+                self.ended_at = at;
+                if worker.is_some() {
+                    self.worker.clone_from(worker);
+                }
+                if let Some(output) = output {
+                    self.output = Arc::clone(output);
+                }
+                if reason.is_some() || *status == TaskStatus::Completed {
+                    self.reason.clone_from(reason);
+                }
+            }
+            TaskChange::Forgiven => self.status = TaskStatus::CompletedWithErrors,
+            TaskChange::Reopened => {
+                self.status = TaskStatus::InProgress;
+                self.ended_at = 0;
+                self.updated_at = at;
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The engine as a process: opens the store, starts the writer, serves until told to stop.
+
+use crate::api::{self, Api};
+use crate::clock;
+use crate::store::{self, StoreUrl};
+use crate::writer::{Handle, Writer, WriterError};
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+/// How long open requests may take to finish after the order to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What an engine is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the journal is kept.
+    pub store: StoreUrl,
+}
+
+/// Why an engine ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The address can't be listened on.
+    #[error("cannot listen on {address}: {why}; stop what listens there, or choose another --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The journal can't be read, or an append did not clearly succeed.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// Anything else.
+    #[error("the engine failed: {0}")]
+    Other(String),
+}
+
+/// Serves until `shutdown` is ready, then lets open requests finish. Prints one line on stdout when it is ready:
+/// `listening on http://ADDRESS`.
+///
+/// # Errors
+/// [`EngineError`]; the process should end then, and its supervisor start it anew.
+pub async fn serve(
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), EngineError> {
+    let listen = |why| EngineError::Listen { address: options.listen, why };
+    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let (handle, mut ended) = start_writer(&options.store)?;
+    let (stop, stopping) = watch::channel(false);
+    let router = api::routes(Api { writer: handle.clone() });
+    let drain = {
+        let mut stopping = stopping.clone();
+        async move { drop(stopping.wait_for(|stop| *stop).await) }
+    };
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
+    let mut server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(drain).into_future());
+    announce(address)?;
+    tokio::select! {
+        () = shutdown => tracing::info!("stopping: no new requests, open ones finish"),
+        result = &mut ended => return Err(writer_ended(result)),
+        result = &mut server => return Err(EngineError::Other(format!("the server ended by itself: {result:?}"))),
+    }
+    let _ = stop.send(true);
+    handle.drain();
+    drop(handle);
+    if tokio::time::timeout(GRACE, &mut server).await.is_err() {
+        tracing::warn!("some connections did not close in time");
+        server.abort();
+        let _ = server.await;
+    }
+    // The last handle went with the server, so the writer finishes what it has and ends.
+    match tokio::time::timeout(GRACE, ended).await {
+        Ok(Ok(result)) => Ok(result?),
+        Ok(Err(_)) | Err(_) => Err(EngineError::Other("the writer did not end in order".to_owned())),
+    }
+}
+
+type Ended = oneshot::Receiver<Result<(), WriterError>>;
+
+/// The writer has a thread of its own: it waits for the disk.
+fn start_writer(url: &StoreUrl) -> Result<(Handle, Ended), EngineError> {
+    let store = store::open(url).map_err(WriterError::from)?;
+    let writer = Writer::open(store, Box::new(clock::now_ms))?;
+    tracing::info!(store = %url, frames = writer.position(), "replayed the journal");
+    let (handle, requests) = Handle::channel();
+    let (tell, ended) = oneshot::channel();
+    let run = move || drop(tell.send(writer.run(&requests)));
+    std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(run)
+        .map_err(|error| EngineError::Other(format!("cannot start the writer's thread: {error}")))?;
+    Ok((handle, ended))
+}
+
+fn writer_ended(result: Result<Result<(), WriterError>, oneshot::error::RecvError>) -> EngineError {
+    match result {
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) => EngineError::Other("the writer ended by itself".to_owned()),
+        Err(_) => EngineError::Other("the writer panicked".to_owned()),
+    }
+}
+
+fn announce(address: SocketAddr) -> Result<(), EngineError> {
+    tracing::info!(%address, "listening");
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+    written.map_err(|error| EngineError::Other(format!("cannot write to stdout: {error}")))
+}

@@ -1,0 +1,275 @@
+//! A journal in one SQLite file: WAL, one synced commit a frame, checkpoints on a thread of their own.
+//!
+//! `synchronous=FULL` syncs the write-ahead log in every commit, so an appended frame survives a power cut.
+//! SQLite's automatic checkpoint would run inside a commit and stall everyone who waits for it; it is off,
+//! and a second connection copies the log into the file beside the writer.
+
+use super::frame::FRAME_VERSION;
+use super::{AppendError, Store, StoreError};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Version of the file's layout (`user_version`).
+const SCHEMA_VERSION: i64 = 1;
+/// Marks the file as ours (`application_id`): "SHKD".
+const APPLICATION_ID: i64 = 0x5348_4b44;
+/// Frames appended between two checkpoints of SQLite's log. About 4 MiB at a kilobyte a frame.
+const CHECKPOINT_EVERY: u64 = 4096;
+
+/// What a commit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The disk: the product's setting.
+    Full,
+    /// Nothing: an acknowledged frame may be lost. Exists so that the durability test can be seen to fail.
+    Off,
+}
+
+/// Keeps frames in a SQLite file.
+pub struct Sqlite {
+    path: PathBuf,
+    connection: Connection,
+    appended: u64,
+    checkpointer: Option<Checkpointer>,
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens or creates the file and takes its lock.
+    ///
+    /// # Errors
+    /// [`StoreError`]: in use, can't be opened, not a journal, or of a newer engine.
+    pub fn open(path: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let refuse = |why: String| StoreError::Open { path: path.to_owned(), why };
+        let lock = lock(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| refuse(error.to_string()))?;
+        prepare(&connection, path, synchronous)?;
+        let checkpointer = Checkpointer::start(path).map_err(refuse)?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            appended: 0,
+            checkpointer: Some(checkpointer),
+            _lock: lock,
+        })
+    }
+
+    fn corrupt(&self, why: impl ToString) -> StoreError {
+        StoreError::Corrupt { path: self.path.clone(), why: why.to_string() }
+    }
+}
+
+/// An advisory lock beside the file: two engines on one journal would each think they are the only writer.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let open = |why: std::io::Error| StoreError::Open { path: path.to_owned(), why: why.to_string() };
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(open)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(why)) => Err(open(why)),
+    }
+}
+
+fn prepare(connection: &Connection, path: &Path, synchronous: Synchronous) -> Result<(), StoreError> {
+    let corrupt = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::Corrupt { path: path.to_owned(), why: error.to_string() }
+        }
+        _ => StoreError::Open { path: path.to_owned(), why: error.to_string() },
+    };
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let found = pragma("user_version").map_err(corrupt)?;
+    if found > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
+    }
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).map_err(corrupt)?;
+    if tables > 0 && pragma("application_id").map_err(corrupt)? != APPLICATION_ID {
+        let why = "it is a SQLite database of another program".to_owned();
+        return Err(StoreError::Corrupt { path: path.to_owned(), why });
+    }
+    let level = if synchronous == Synchronous::Full { "FULL" } else { "OFF" };
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous={level}; PRAGMA wal_autocheckpoint=0;
+             PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};
+             CREATE TABLE IF NOT EXISTS journal (
+                 position INTEGER PRIMARY KEY, version INTEGER NOT NULL, frame BLOB NOT NULL);"
+        ))
+        .map_err(corrupt)
+}
+
+impl Store for Sqlite {
+    fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
+        // One statement outside of a transaction is one transaction: its commit is the sync.
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO journal (position, version, frame) VALUES (?1, ?2, ?3)")
+            .map_err(append_error)?;
+        insert.execute(params![position as i64, FRAME_VERSION, frame]).map_err(append_error)?;
+        self.appended += 1;
+        if self.appended.is_multiple_of(CHECKPOINT_EVERY)
+            && let Some(checkpointer) = &self.checkpointer
+        {
+            checkpointer.ask();
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self, apply: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<u64, StoreError> {
+        let sql = "SELECT position, version, frame FROM journal ORDER BY position";
+        let mut select = self.connection.prepare(sql).map_err(|error| self.corrupt(error))?;
+        let mut rows = select.query([]).map_err(|error| self.corrupt(error))?;
+        let mut next = 0_u64;
+        while let Some(row) = rows.next().map_err(|error| self.corrupt(error))? {
+            let read = (|| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))();
+            let (position, version) = read.map_err(|error: rusqlite::Error| self.corrupt(error))?;
+            if version > FRAME_VERSION {
+                let path = self.path.clone();
+                return Err(StoreError::Newer { path, found: version, known: FRAME_VERSION });
+            }
+            if position != next as i64 {
+                return Err(self.corrupt(format!("frame {next} is missing, the next one is {position}")));
+            }
+            let frame = row.get_ref(2).map_err(|error| self.corrupt(error))?;
+            let bytes = frame.as_blob().map_err(|error| self.corrupt(error))?;
+            apply(bytes).map_err(|why| self.corrupt(format!("frame {position}: {why}")))?;
+            next += 1;
+        }
+        Ok(next)
+    }
+}
+
+/// A full disk (or the file size limit of the process) rolls back cleanly; whatever else, the disk decides.
+fn append_error(error: rusqlite::Error) -> AppendError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => AppendError::Full(error.to_string()),
+        _ => AppendError::Broken(error.to_string()),
+    }
+}
+
+/// Copies SQLite's log into the file, on a thread and a connection of its own.
+struct Checkpointer {
+    asked: mpsc::SyncSender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    fn start(path: &Path) -> Result<Self, String> {
+        let connection = Connection::open(path).map_err(|error| error.to_string())?;
+        connection.busy_timeout(Duration::from_secs(1)).map_err(|error| error.to_string())?;
+        let (asked, asks) = mpsc::sync_channel::<()>(1);
+        let run = move || {
+            while asks.recv().is_ok() {
+                // Passive: never waits for the writer, never makes it wait.
+                let copied =
+                    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2));
+                match copied {
+                    Ok(pages) => tracing::debug!(pages, "copied the write-ahead log into the store"),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not copy the write-ahead log; it keeps growing")
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpointer".into()).spawn(run);
+        Ok(Self { asked, thread: Some(thread.map_err(|error| error.to_string())?) })
+    }
+
+    fn ask(&self) {
+        // Full means that one is asked for already.
+        let _ = self.asked.try_send(());
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        if let Some(mut checkpointer) = self.checkpointer.take() {
+            let thread = checkpointer.thread.take();
+            drop(checkpointer);
+            let _ = thread.map(JoinHandle::join);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replayed(store: &mut Sqlite) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        store
+            .replay(&mut |frame| {
+                frames.push(frame.to_vec());
+                Ok(())
+            })
+            .unwrap();
+        frames
+    }
+
+    #[test]
+    fn frames_come_back_in_order_after_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let mut store = Sqlite::open(&path, Synchronous::Full).unwrap();
+        for (position, frame) in ["a", "b", "c"].into_iter().enumerate() {
+            store.append(position as u64, frame.as_bytes()).unwrap();
+        }
+        drop(store);
+        let mut store = Sqlite::open(&path, Synchronous::Full).unwrap();
+        assert_eq!(replayed(&mut store), [b"a", b"b", b"c"]);
+    }
+
+    #[test]
+    fn a_second_opener_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let _held = Sqlite::open(&path, Synchronous::Full).unwrap();
+        let refused = Sqlite::open(&path, Synchronous::Full).err().unwrap();
+        assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+    }
+
+    #[test]
+    fn what_is_no_journal_or_newer_or_has_a_gap_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let garbage = dir.path().join("garbage.db");
+        std::fs::write(&garbage, vec![7_u8; 8192]).unwrap();
+        assert!(matches!(Sqlite::open(&garbage, Synchronous::Full).err(), Some(StoreError::Corrupt { .. })));
+        assert_eq!(std::fs::read(&garbage).unwrap(), vec![7_u8; 8192]);
+
+        let newer = dir.path().join("newer.db");
+        drop(Sqlite::open(&newer, Synchronous::Full).unwrap());
+        Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version=99").unwrap();
+        assert!(matches!(
+            Sqlite::open(&newer, Synchronous::Full).err(),
+            Some(StoreError::Newer { found: 99, .. })
+        ));
+
+        let foreign = dir.path().join("foreign.db");
+        Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE other (id)").unwrap();
+        assert!(matches!(Sqlite::open(&foreign, Synchronous::Full).err(), Some(StoreError::Corrupt { .. })));
+
+        let gap = dir.path().join("gap.db");
+        let mut store = Sqlite::open(&gap, Synchronous::Full).unwrap();
+        store.append(0, b"[]").unwrap();
+        store.append(2, b"[]").unwrap();
+        let refused = store.replay(&mut |_| Ok(())).err().unwrap();
+        assert!(refused.to_string().contains("frame 1 is missing"), "{refused}");
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let refused = Sqlite::open(Path::new("/nonexistent/folder/j.db"), Synchronous::Full).err().unwrap();
+        assert!(refused.to_string().contains("/nonexistent/folder/j.db"), "{refused}");
+    }
+}

@@ -1,0 +1,185 @@
+//! The handle: how the rest of the engine reaches the writer.
+
+use crate::machine::command::Command;
+use crate::machine::workflow::TaskInContext;
+use crate::machine::{Event, Rejection, State};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use tokio::sync::oneshot;
+
+/// Requests that may wait for the writer. More are refused: a queue without end is a promise that isn't kept.
+const WAITING: usize = 8192;
+
+/// Why the writer could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// No space for the journal. Nothing happened.
+    #[error("the engine's disk is full ({0}); nothing was changed, free space and try again")]
+    Full(Arc<str>),
+    /// More requests wait than the bound allows. Nothing happened.
+    #[error(
+        "the engine is overloaded: {WAITING} requests wait already; nothing was changed, try again later"
+    )]
+    Overloaded,
+    /// The engine is stopping. The request may or may not have been carried out.
+    #[error("the engine is stopping; the request may or may not have been carried out")]
+    Stopping,
+}
+
+/// Why a command has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The machine refused it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The writer could not take it.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Something for the writer.
+pub enum Request {
+    /// Decide a command; the reply sees the state after it.
+    Decide(Command, Box<dyn Reply>),
+    /// Look at the state.
+    Read(Box<dyn Reply>),
+    /// Hand out tasks, waiting for them if there are none.
+    Poll(Poll),
+    /// Let nobody wait any more: the engine is stopping.
+    Drain,
+    /// Tell whether an append is possible.
+    Check(oneshot::Sender<Result<(), Unavailable>>),
+}
+
+/// A poll that may wait.
+pub struct Poll {
+    /// The queue.
+    pub queue: Arc<str>,
+    /// Who asks.
+    pub worker: Option<Arc<str>>,
+    /// At most so many tasks.
+    pub count: usize,
+    /// Milliseconds to wait for the first task.
+    pub wait_ms: u64,
+    /// Gets the tasks; nobody listens when the client has gone, and then it gets none.
+    pub to: oneshot::Sender<Result<Vec<TaskInContext>, Unavailable>>,
+}
+
+/// Two steps of an answer: look at the state inside the batch, send when the batch is durable.
+pub trait Reply: Send {
+    /// Sees the state right after the decision (or the rejection) of its own command.
+    fn look(&mut self, state: &State, outcome: Result<&[Event], Rejection>);
+    /// Sends what was seen, or why nothing happened.
+    fn send(self: Box<Self>, durable: Result<(), Unavailable>);
+}
+
+struct Pending<T, F> {
+    view: Option<F>,
+    seen: Option<Result<T, Rejection>>,
+    to: oneshot::Sender<Result<T, Failure>>,
+}
+
+impl<T: Send, F: FnOnce(&State, &[Event]) -> T + Send> Reply for Pending<T, F> {
+    fn look(&mut self, state: &State, outcome: Result<&[Event], Rejection>) {
+        let view = self.view.take();
+        self.seen = view.map(|view| outcome.map(|events| view(state, events)));
+    }
+
+    fn send(self: Box<Self>, durable: Result<(), Unavailable>) {
+        let answer = match (durable, self.seen) {
+            (Ok(()), Some(seen)) => seen.map_err(Failure::Rejected),
+            (Ok(()), None) => Err(Unavailable::Stopping.into()),
+            (Err(why), _) => Err(why.into()),
+        };
+        // Nobody listens when the client has gone; what was decided stands.
+        let _ = self.to.send(answer);
+    }
+}
+
+/// Reaches the writer from any task; cheap to clone. The writer ends when the last one is dropped.
+#[derive(Clone)]
+pub struct Handle {
+    requests: SyncSender<Request>,
+}
+
+impl Handle {
+    /// A handle and the end that the writer takes requests from.
+    #[must_use]
+    pub fn channel() -> (Self, Receiver<Request>) {
+        let (requests, taken) = sync_channel(WAITING);
+        (Self { requests }, taken)
+    }
+
+    /// Carries out a command; `view` sees the state right after it, and the events that it made.
+    ///
+    /// # Errors
+    /// [`Failure`]: refused, or not taken.
+    pub async fn decide<T, F>(&self, command: Command, view: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&State, &[Event]) -> T + Send + 'static,
+    {
+        self.ask(view, |reply| Request::Decide(command, reply)).await
+    }
+
+    /// Looks at the state; what is seen is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn read<T, F>(&self, view: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&State) -> T + Send + 'static,
+    {
+        self.ask(|state, _| view(state), Request::Read).await
+    }
+
+    /// Whether the writer takes requests and can append.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn check(&self) -> Result<(), Unavailable> {
+        let (to, answer) = oneshot::channel();
+        self.send(Request::Check(to))?;
+        answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Ends all waiting polls with nothing, now and from now on: the engine is stopping.
+    pub fn drain(&self) {
+        // A writer that is gone has nobody waiting.
+        let _ = self.send(Request::Drain);
+    }
+
+    /// Tasks of a queue, waiting up to `wait_ms` for the first.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn poll(
+        &self,
+        queue: Arc<str>,
+        worker: Option<Arc<str>>,
+        count: usize,
+        wait_ms: u64,
+    ) -> Result<Vec<TaskInContext>, Unavailable> {
+        let (to, answer) = oneshot::channel();
+        self.send(Request::Poll(Poll { queue, worker, count, wait_ms, to }))?;
+        answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    async fn ask<T, F>(&self, view: F, request: impl FnOnce(Box<dyn Reply>) -> Request) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&State, &[Event]) -> T + Send + 'static,
+    {
+        let (to, answer) = oneshot::channel();
+        self.send(request(Box::new(Pending { view: Some(view), seen: None, to })))?;
+        answer.await.unwrap_or(Err(Failure::Unavailable(Unavailable::Stopping)))
+    }
+
+    fn send(&self, request: Request) -> Result<(), Unavailable> {
+        self.requests.try_send(request).map_err(|refused| match refused {
+            TrySendError::Full(_) => Unavailable::Overloaded,
+            TrySendError::Disconnected(_) => Unavailable::Stopping,
+        })
+    }
+}
