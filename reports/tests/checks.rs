@@ -30,26 +30,33 @@ fn with(verdict: Verdict, checks: &[CheckResult]) -> Vec<&str> {
 }
 
 /// History, and exactly the checks that must fail on it.
-const BREACHES: [(&str, &[&str]); 16] = [
+const BREACHES: [(&str, &[&str]); 23] = [
     ("lost_start", &["lost_start"]),
     ("lost_completion", &["lost_completion", "flow"]),
     ("lost_completion-never-counted", &["lost_completion"]),
     ("lost_completion-run-again", &["lost_completion"]),
+    ("lost_completion-not-counted", &["lost_completion"]),
+    ("lost_completion-cancelled", &["lost_completion"]),
+    ("lost_completion-overwritten", &["lost_completion", "duplicated", "overlapped"]),
     ("duplicated", &["duplicated"]),
-    ("duplicated-counted-twice", &["duplicated"]),
+    ("duplicated-completed-twice", &["duplicated"]),
+    ("duplicated-attempt", &["duplicated"]),
     ("duplicated-start", &["duplicated"]),
     ("overlapped", &["overlapped"]),
     ("out_of_order", &["out_of_order"]),
     ("out_of_order-target", &["out_of_order"]),
     ("stuck", &["stuck"]),
     ("stuck-ended-later", &["stuck"]),
+    ("stuck-forgotten", &["stuck"]),
     ("undead", &["undead"]),
     ("undead-handed-out", &["lost_completion", "undead"]),
+    ("undead-handed-out-again", &["lost_completion", "duplicated", "undead"]),
+    ("undead-accepted", &["undead"]),
     ("undead-went-back", &["undead"]),
     ("flow", &["flow"]),
 ];
 
-const HEALTHY: [&str; 8] = [
+const HEALTHY: [&str; 9] = [
     "healthy",
     "healthy-retry",
     "healthy-lease",
@@ -58,6 +65,7 @@ const HEALTHY: [&str; 8] = [
     "healthy-unknown-update",
     "healthy-unknown-start",
     "healthy-lost-answer",
+    "healthy-terminated",
 ];
 
 #[test]
@@ -85,8 +93,13 @@ fn every_check_has_a_history_that_fails_it() {
 fn what_is_legitimate_is_no_breach() {
     for name in HEALTHY {
         let checks = checks_of(&text(name));
-        // Nothing was acknowledged there, so a lost start can't be looked for.
-        let unknown: &[&str] = if name == "healthy-unknown-start" { &["lost_start"] } else { &[] };
+        let unknown: &[&str] = match name {
+            // Nothing was acknowledged there, so a lost start can't be looked for.
+            "healthy-unknown-start" => &["lost_start"],
+            // It never came to a successor.
+            "healthy-terminated" => &["out_of_order", "flow"],
+            _ => &[],
+        };
         assert_eq!(with(Verdict::Fail, &checks), [""; 0], "{name}: {checks:#?}");
         assert_eq!(with(Verdict::Unknown, &checks), unknown, "{name}: {checks:#?}");
     }

@@ -157,6 +157,24 @@ fn a_retried_task_that_completes_did_not_fail() {
 }
 
 #[test]
+fn accepted_is_what_was_reported_done_and_not_refused_and_is_what_the_target_keeps() {
+    let accepted = |change: fn(&mut shakedown_reports::history::History)| {
+        let (plan, mut history) = run(&[level("1x", 1)]);
+        change(&mut history);
+        Joined::new(&plan, &history).levels[0].workflows[0].accepted("a").is_some()
+    };
+    assert!(accepted(|_| ()));
+    assert!(
+        accepted(|h| h.executions[0].outcome = Outcome::Unknown),
+        "the answer was lost, the record tells"
+    );
+    assert!(!accepted(|h| h.executions[0].outcome = Outcome::Failed));
+    assert!(!accepted(|h| h.executions[0].reported = Reported::InProgress));
+    assert!(!accepted(|h| h.finals[0].tasks[0].nonce = Some("another".into())));
+    assert!(!accepted(|h| h.finals[0].tasks[0].status = "TIMED_OUT".into()));
+}
+
+#[test]
 fn nothing_started_gives_no_ratios() {
     let (plan, mut history) = run(&[level("1x", 2)]);
     history.starts.clear();

@@ -21,3 +21,44 @@ pub(super) fn handed_back(execution: &Execution, at_ns: u64) -> bool {
         && execution.outcome != Outcome::Failed
         && execution.update_sent_ns <= at_ns
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Record;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// The hand-out of `a` in the healthy transcript, with this lease.
+    fn hand_out(lease_s: f64) -> Execution {
+        let lines = include_str!("../../tests/histories/healthy.jsonl").lines();
+        let mut executions = lines.filter_map(|l| match serde_json::from_str(l) {
+            Ok(Record::Execution(e)) => Some(e),
+            _ => None,
+        });
+        Execution { lease_s, ..executions.next().unwrap() }
+    }
+
+    #[test]
+    fn a_lease_may_end_early_by_what_the_hand_out_took_and_no_more() {
+        let e = hand_out(10.0);
+        assert!(!expired(&e, e.polled_ns + 9 * SECOND));
+        assert!(expired(&e, e.polled_ns + 10 * SECOND - HAND_OUT_NS));
+        assert!(expired(&e, e.polled_ns + 11 * SECOND));
+        // Of a lease of 0.2 s the allowance would be more than the whole.
+        let short = hand_out(0.2);
+        assert!(!expired(&short, short.polled_ns + SECOND / 10));
+        assert!(expired(&short, short.polled_ns + SECOND / 5));
+        assert!(!expired(&hand_out(0.0), u64::MAX), "no lease never runs out");
+    }
+
+    #[test]
+    fn only_a_callback_that_may_have_been_taken_hands_a_task_back() {
+        let back = Execution { reported: Reported::InProgress, ..hand_out(60.0) };
+        let sent = back.update_sent_ns;
+        assert!(handed_back(&back, sent) && !handed_back(&back, sent - 1));
+        assert!(handed_back(&Execution { outcome: Outcome::Unknown, ..back.clone() }, sent));
+        assert!(!handed_back(&Execution { outcome: Outcome::Failed, ..back.clone() }, sent));
+        assert!(!handed_back(&Execution { reported: Reported::Failed, ..back }, sent));
+    }
+}
