@@ -6,6 +6,8 @@
 //! be absent or null), lists are whole; a string `$name` stands for any value when first seen and for the
 //! same value afterwards, in requests too. `< 200 text $name` is a bare text.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;

@@ -1,0 +1,236 @@
+//! Laws that hold for any sequence of commands: indexes equal what the aggregates give, a replay of the journal
+//! gives the same state, no attempt is handed out twice, nothing is open in what has ended.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+use proptest::prelude::*;
+use serde_json::json;
+use shakedown_engine::machine::command::{Report, StartWorkflow, TaskUpdate};
+use shakedown_engine::machine::definition::{TaskDef, WorkflowDef};
+use shakedown_engine::machine::event::Start;
+use shakedown_engine::machine::id::{TaskId, WorkflowId};
+use shakedown_engine::machine::workflow::WorkflowStatus;
+use shakedown_engine::machine::{Command, Event, State, decide};
+use shakedown_engine::store::{decode, encode};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A step of a run: what to do, and to which of the things that are there.
+#[derive(Debug, Clone)]
+enum Step {
+    Start,
+    Poll(u8, usize),
+    Report(usize, u8),
+    Extend(usize),
+    Pause(usize),
+    Resume(usize),
+    Terminate(usize),
+    Retry(usize),
+    Pass(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Start),
+        6 => (any::<u8>(), 1..4_usize).prop_map(|(kind, count)| Step::Poll(kind, count)),
+        8 => (any::<usize>(), any::<u8>()).prop_map(|(task, report)| Step::Report(task, report)),
+        1 => any::<usize>().prop_map(Step::Extend),
+        1 => any::<usize>().prop_map(Step::Pause),
+        1 => any::<usize>().prop_map(Step::Resume),
+        1 => any::<usize>().prop_map(Step::Terminate),
+        1 => any::<usize>().prop_map(Step::Retry),
+        4 => (0..3000_u16).prop_map(Step::Pass),
+    ]
+}
+
+fn definitions() -> (Vec<TaskDef>, Box<WorkflowDef>) {
+    let defs = json!([
+        {"name": "a", "retryCount": 1, "retryDelaySeconds": 1, "responseTimeoutSeconds": 2},
+        {"name": "b", "retryCount": 0, "timeoutSeconds": 4, "responseTimeoutSeconds": 3, "timeoutPolicy": "RETRY"},
+        {"name": "c", "retryCount": 2, "retryDelaySeconds": 0.2, "pollTimeoutSeconds": 5, "timeoutPolicy": "RETRY",
+         "backoffJitterMs": 300, "retryLogic": "EXPONENTIAL_BACKOFF", "totalTimeoutSeconds": 9}
+    ]);
+    let workflow = json!({"name": "w", "timeoutSeconds": 30, "timeoutPolicy": "TIME_OUT_WF", "tasks": [
+        {"name": "a", "taskReferenceName": "first"},
+        {"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [
+            [{"name": "b", "taskReferenceName": "x", "optional": true}, {"name": "c", "taskReferenceName": "y"}],
+            [{"name": "c", "taskReferenceName": "z", "startDelay": 1}]]},
+        {"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["y", "z"]},
+        {"name": "a", "taskReferenceName": "last", "inputParameters": {"in": "${j.output}"}}]});
+    (serde_json::from_value(defs).unwrap(), serde_json::from_value(workflow).unwrap())
+}
+
+struct World {
+    state: State,
+    journal: Vec<Vec<u8>>,
+    now: u64,
+    seed: u64,
+    workflows: Vec<WorkflowId>,
+    handed: Vec<TaskId>,
+    hand_outs: BTreeMap<TaskId, u32>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (task_defs, def) = definitions();
+        let mut world = Self {
+            state: State::default(),
+            journal: Vec::new(),
+            now: 1_000_000,
+            seed: 0,
+            workflows: Vec::new(),
+            handed: Vec::new(),
+            hand_outs: BTreeMap::new(),
+        };
+        world.carry_out(Command::SaveTaskDefs(task_defs));
+        world.carry_out(Command::SaveWorkflowDef { def, overwrite: false });
+        world
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let Ok(events) = decide(&self.state, command, self.now) else { return };
+        for event in &events {
+            self.state.evolve(event);
+            match event {
+                Event::WorkflowStarted { id, .. } => self.workflows.push(*id),
+                Event::Task { id, seq, change, .. } => self.note_hand_out(id.task(*seq), change),
+                _ => {}
+            }
+        }
+        self.journal.push(encode(&events));
+    }
+
+    fn note_hand_out(&mut self, task: TaskId, change: &shakedown_engine::machine::event::TaskChange) {
+        use shakedown_engine::machine::event::TaskChange;
+        match change {
+            TaskChange::Started { .. } => {
+                self.handed.push(task);
+                *self.hand_outs.entry(task).or_default() += 1;
+            }
+            // A task that was given back may be handed out once more.
+            TaskChange::CalledBack { .. } => drop(self.hand_outs.insert(task, 0)),
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, step: &Step) {
+        self.seed += 1;
+        let pick = |index: usize, len: usize| (len > 0).then(|| index % len.max(1));
+        let workflow = |index: &usize| pick(*index, self.workflows.len()).map(|index| self.workflows[index]);
+        let command = match step {
+            Step::Start => Some(Command::StartWorkflow(Box::new(StartWorkflow {
+                name: "w".into(),
+                version: None,
+                inline: None,
+                start: Start { input: Arc::new(json!({"n": 1})), ..Start::default() },
+                seed: self.seed,
+            }))),
+            Step::Poll(kind, count) => {
+                let queue = ["a", "b", "c"][usize::from(*kind) % 3].into();
+                Some(Command::Poll { queue, worker: Some("me".into()), count: *count })
+            }
+            Step::Report(index, kind) => {
+                let task = pick(*index, self.handed.len()).map(|index| self.handed[index]);
+                task.map(|task| Command::UpdateTask(Box::new(update(task, *kind, self.seed))))
+            }
+            Step::Extend(index) => {
+                pick(*index, self.handed.len()).map(|index| Command::ExtendLease { task: self.handed[index] })
+            }
+            Step::Pause(index) => workflow(index).map(Command::Pause),
+            Step::Resume(index) => workflow(index).map(Command::Resume),
+            Step::Terminate(index) => workflow(index).map(|id| Command::Terminate { id, reason: None }),
+            Step::Retry(index) => workflow(index).map(Command::Retry),
+            Step::Pass(ms) => {
+                self.now += u64::from(*ms);
+                Some(Command::FireTimers { limit: 1000 })
+            }
+        };
+        if let Some(command) = command {
+            self.carry_out(command);
+        }
+    }
+
+    fn check(&self) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.state.indexes().compacted(), self.state.rebuilt_indexes());
+        for workflow in self.state.workflows() {
+            if workflow.status.is_terminal() {
+                prop_assert_eq!(workflow.open_tasks().count(), 0, "open tasks in an ended workflow");
+            }
+            for task in &workflow.tasks {
+                let before = task.retry_of.and_then(|seq| workflow.task(seq));
+                prop_assert!(before.is_none_or(|old| old.retried && old.attempt + 1 == task.attempt));
+            }
+        }
+        prop_assert!(
+            self.hand_outs.values().all(|count| *count <= 1),
+            "handed out twice: {:?}",
+            self.hand_outs
+        );
+        Ok(())
+    }
+}
+
+fn update(task: TaskId, kind: u8, seed: u64) -> TaskUpdate {
+    let report = match kind % 8 {
+        0 => Report::Failed,
+        1 => Report::InProgress,
+        2 if kind > 128 => Report::FailedWithTerminalError,
+        _ => Report::Completed,
+    };
+    TaskUpdate {
+        workflow: task.workflow,
+        task,
+        report,
+        output: serde_json::Map::new(),
+        reason: None,
+        worker: None,
+        callback_ms: 700,
+        seed,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn indexes_hand_outs_and_ends_hold_after_every_step(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.act(step);
+            world.check()?;
+        }
+    }
+
+    #[test]
+    fn a_replay_gives_the_same_state(steps in prop::collection::vec(step(), 1..150)) {
+        let mut world = World::new();
+        steps.iter().for_each(|step| world.act(step));
+        let mut replayed = State::default();
+        for frame in &world.journal {
+            decode(frame).unwrap().iter().for_each(|event| replayed.evolve(event));
+        }
+        let tell = |state: &State| {
+            let told = state.workflows().map(|w| format!("{:?} {:?} {:?} {:?}", w.id, w.status, w.tasks, w.output));
+            told.collect::<Vec<_>>()
+        };
+        prop_assert_eq!(tell(&replayed), tell(&world.state));
+        prop_assert_eq!(replayed.indexes(), world.state.indexes());
+    }
+
+    #[test]
+    fn what_is_worked_on_completes(seed in any::<u64>()) {
+        let mut world = World::new();
+        world.seed = seed / 2;
+        world.act(&Step::Start);
+        for _ in 0..20 {
+            for kind in 0..3 {
+                world.act(&Step::Poll(kind, 3));
+            }
+            for index in 0..world.handed.len() {
+                world.act(&Step::Report(index, 7));
+            }
+            world.act(&Step::Pass(500));
+        }
+        let workflow = world.state.workflow(world.workflows[0]).unwrap();
+        prop_assert_eq!(workflow.status, WorkflowStatus::Completed);
+    }
+}
