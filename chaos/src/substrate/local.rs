@@ -245,11 +245,7 @@ impl Drop for Node {
 
 /// Copies standard output into the log for as long as the node lives (a full pipe would stop it), and sends what
 /// follows `prefix` on the first line that begins with it.
-fn drain(
-    stdout: Option<ChildStdout>,
-    mut log: File,
-    prefix: Option<String>,
-) -> io::Result<Receiver<String>> {
+fn drain(stdout: Option<ChildStdout>, mut log: File, prefix: Option<String>) -> io::Result<Receiver<String>> {
     let (sender, receiver) = channel();
     let Some(stdout) = stdout else { return Ok(receiver) };
     std::thread::Builder::new().name("node-stdout".to_owned()).spawn(move || {

@@ -23,7 +23,7 @@ pub struct Args {
 /// The store or the address can't be used, or the engine failed.
 pub async fn run(args: Args) -> Result<u8> {
     let store: StoreUrl = args.store.parse().map_err(anyhow::Error::msg).blame_input()?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen("stopping (again: end at once)")?;
     let options = Options { listen: args.listen, store };
     shakedown_engine::serve(options, async move { interrupt.asked().await }).await?;
     Ok(exit_code::PASSED)

@@ -64,7 +64,8 @@ pub async fn run(args: Args) -> Result<u8> {
     // All of them are read before the first is run: a slip in the last one shows at once.
     let orders = orders(&args)?;
     let place = Place { out: args.out.clone(), target: args.target.clone() };
-    let interrupt = Interrupt::listen()?;
+    let interrupt =
+        Interrupt::listen("interrupted; ending the run and judging what there is (again: end at once)")?;
     let mut codes = Vec::new();
     for order in &orders {
         if interrupt.is_asked() {

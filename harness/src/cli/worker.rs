@@ -45,7 +45,7 @@ pub async fn run(args: Args) -> Result<u8> {
         .blame_input()?;
     let target = Conductor::new(&args.target).blame_input()?;
     preflight::verify(&target).await.blame_target()?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen("stopping (again: end at once)")?;
     let tag = format!("worker-{}-{}", std::process::id(), clock::wall_ms());
     let fleet = Fleet::start(FleetSpec {
         target,

@@ -11,11 +11,11 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens to SIGINT, SIGTERM and SIGHUP from now on.
+    /// Listens to SIGINT, SIGTERM and SIGHUP from now on; the first one is answered with `first`.
     ///
     /// # Errors
     /// The system refuses the handlers.
-    pub fn listen() -> std::io::Result<Self> {
+    pub fn listen(first: &'static str) -> std::io::Result<Self> {
         let signals = (
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
@@ -25,12 +25,10 @@ impl Interrupt {
         tokio::spawn(async move {
             let mut signals = signals;
             next(&mut signals).await;
-            eprintln!(
-                "\nshakedown: interrupted; ending the run and judging what there is (again: end at once)"
-            );
+            eprintln!("\nshakedown: {first}");
             let _ = ask.send(true);
             next(&mut signals).await;
-            eprintln!("\nshakedown: interrupted again; ended without a report");
+            eprintln!("\nshakedown: interrupted again; ended at once");
             // The kernel kills every child with us: they were spawned that way.
             std::process::exit(exit_code::INTERRUPTED.into());
         });

@@ -1,5 +1,6 @@
 //! From a scenario to everything that a run needs: definitions, templates, speed. Reads files, starts nothing.
 
+use crate::plan;
 use crate::scenario::catalogue::{self, Origin};
 use crate::scenario::speed::Speed;
 use crate::scenario::{Scenario, WorkflowSource};
@@ -66,7 +67,11 @@ pub fn prepare(scenario: Scenario, origin: &Origin) -> anyhow::Result<Order> {
     let slowest = scenario.level.first().and_then(|level| workflows.get(&level.workflow));
     let speed = scenario.speed.resolve(slowest.map_or(0.0, |one| one.template.critical_path_s));
     let scenario = Scenario { speed: Speed::Factor(speed), ..scenario };
-    Ok(Order { scenario, speed, workflows })
+    let order = Order { scenario, speed, workflows };
+    // Drawn again under the run's name; what can't be drawn is refused here, before anything is made.
+    plan::draw(&order.scenario, &order.templates(), order.scenario.seed, "")
+        .map_err(|error| anyhow!("{origin}: {error}"))?;
+    Ok(order)
 }
 
 fn workflow(source: &WorkflowSource, origin: &Origin) -> anyhow::Result<Prepared> {

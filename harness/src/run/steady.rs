@@ -1,12 +1,12 @@
 //! The steady-state hypothesis: a workflow of one task can be started, done and read back.
 
+use crate::clock;
 use crate::target::conductor::Conductor;
 use crate::target::http::Exchange;
 use crate::target::preflight::started_id;
 use crate::target::wire::TaskResult;
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::Instant;
 
 const NAME: &str = "shakedown_probe";
 /// A server that needs longer for one idle task is not in a steady state.
@@ -57,8 +57,8 @@ async fn probe(target: &Conductor) -> Result<(), String> {
 
 /// Polls until the task of `workflow_id` comes; older probes that somebody left are completed on the way.
 async fn complete(target: &Conductor, workflow_id: &str) -> Result<(), String> {
-    let deadline = Instant::now() + WITHIN;
-    while Instant::now() < deadline {
+    let deadline_ns = clock::now_ns() + clock::nanos(WITHIN);
+    while clock::now_ns() < deadline_ns {
         let (polled, tasks) = target.poll(NAME, "shakedown-probe", 1, Duration::from_millis(100)).await;
         ok("polling its task", &polled)?;
         for task in tasks.unwrap_or_default() {
