@@ -4,7 +4,7 @@ use crate::joined::LevelRun;
 use crate::measure::{busy_share, wait_ns};
 use crate::plan::Template;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Least mean wait of a pool that is material, as a share of the template's critical path.
 const MATERIAL_SHARE: f64 = 0.01;
@@ -24,6 +24,8 @@ pub struct Bottleneck {
     pub wait_mean_s: f64,
     /// Slots that would keep it at most 70 % busy if nothing waited.
     pub suggested_slots: u32,
+    /// Slots with which no task would ever wait: all that the pool's tasks can run at once.
+    pub enough_slots: u32,
     /// All of it in one sentence.
     pub sentence: String,
 }
@@ -45,39 +47,113 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
     }
     let slots = *level.slots().get(pool)?;
     let utilisation = busy_share(level, pool, slots)?;
-    let suggested_slots = suggested(level.template, pool, level.level.concurrency).max(slots + 1);
+    // With slots for all that can run at once, whatever the tasks wait for, it isn't a slot.
+    let enough_slots = level.level.concurrency.saturating_mul(widest(level.template, pool));
+    if slots >= enough_slots {
+        return None;
+    }
+    let suggested_slots =
+        suggested(level.template, pool, level.level.concurrency, enough_slots).max(slots + 1);
     let sentence = format!(
         "pool `{pool}` is short: its {slots} slots were {:.0} % busy and its tasks waited {} of workflow time \
-         in the mean; {suggested_slots} slots would be at most {:.0} % busy",
+         in the mean; {suggested_slots} slots would be at most {:.0} % busy, and with {enough_slots} none would \
+         ever wait",
         utilisation * 100.0,
         crate::render::units::value(wait_mean_s, "s"),
         TARGET_UTILISATION * 100.0
     );
-    Some(Bottleneck { pool: pool.to_owned(), slots, utilisation, wait_mean_s, suggested_slots, sentence })
+    Some(Bottleneck {
+        pool: pool.to_owned(),
+        slots,
+        utilisation,
+        wait_mean_s,
+        suggested_slots,
+        enough_slots,
+        sentence,
+    })
 }
 
 /// Slots for `concurrency` workflows that never wait: the pool's work per workflow over the workflow's length is
-/// what is busy on average, and no more than all its parallel tasks can ever be.
-fn suggested(template: &Template, pool: &str, concurrency: u32) -> u32 {
-    let of_pool = || template.tasks.iter().filter(|t| t.pool == pool);
-    let work_s: f64 = of_pool().map(|t| t.nominal_s).sum();
+/// what is busy on average, by Little's law.
+fn suggested(template: &Template, pool: &str, concurrency: u32, most: u32) -> u32 {
+    let work_s: f64 = template.tasks.iter().filter(|t| t.pool == pool).map(|t| t.nominal_s).sum();
     let busy = f64::from(concurrency) * work_s / template.critical_path_s.max(f64::MIN_POSITIVE);
-    let most = concurrency.saturating_mul(widest(template, pool));
     ((busy / TARGET_UTILISATION).ceil() as u32).min(most)
 }
 
-/// Most tasks of a pool that run at once in one workflow in which nothing waits.
+/// Most tasks of a pool that can run at once in one workflow, however long each takes: of its tasks the largest
+/// set in which none comes before another. By Dilworth's theorem (*Annals of Mathematics* 51, 1950) that is their
+/// number less the size of a largest matching of earlier with later ones.
 fn widest(template: &Template, pool: &str) -> u32 {
-    let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
-    let mut spans: Vec<(f64, f64)> = Vec::new();
-    for task in &template.tasks {
-        let before = task.after.iter().filter_map(|r| ends.get(r.as_str()).copied());
-        let start = before.fold(0.0, f64::max);
-        ends.insert(&task.reference, start + task.nominal_s);
-        if task.pool == pool {
-            spans.push((start, start + task.nominal_s));
+    let tasks: Vec<&str> =
+        template.tasks.iter().filter(|t| t.pool == pool).map(|t| t.reference.as_str()).collect();
+    let before: Vec<BTreeSet<&str>> = tasks.iter().map(|t| template.ancestors(t)).collect();
+    let later = |i: usize| (0..tasks.len()).filter(|j| before[*j].contains(tasks[i])).collect();
+    let later: Vec<Vec<usize>> = (0..tasks.len()).map(later).collect();
+    let mut partner = vec![None; tasks.len()];
+    let matched =
+        (0..tasks.len()).filter(|i| matches(*i, &later, &mut partner, &mut BTreeSet::new())).count();
+    (tasks.len() - matched) as u32
+}
+
+/// Finds a later task for `i`, moving earlier pairs aside where they can be (Kuhn's algorithm).
+fn matches(
+    i: usize,
+    later: &[Vec<usize>],
+    partner: &mut [Option<usize>],
+    tried: &mut BTreeSet<usize>,
+) -> bool {
+    for j in &later[i] {
+        if tried.insert(*j) && partner[*j].is_none_or(|other| matches(other, later, partner, tried)) {
+            partner[*j] = Some(i);
+            return true;
         }
     }
-    let at_once = |at: f64| spans.iter().filter(|(start, end)| *start <= at && at < *end).count() as u32;
-    spans.iter().map(|(start, _)| at_once(*start)).max().unwrap_or(0)
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::TemplateTask;
+
+    /// `a`, then `b` and `c` at once, then `d`: 100 s each, all in one pool but `a`.
+    fn diamond() -> Template {
+        let task = |reference: &str, pool: &str, after: &[&str]| TemplateTask {
+            reference: reference.into(),
+            task_type: reference.into(),
+            title: reference.into(),
+            pool: pool.into(),
+            nominal_s: 100.0,
+            after: after.iter().map(|r| (*r).to_owned()).collect(),
+            steps_s: BTreeMap::new(),
+            carries: Vec::new(),
+        };
+        let tasks = vec![
+            task("a", "other", &[]),
+            task("b", "dev", &["a"]),
+            task("c", "dev", &["a"]),
+            task("d", "dev", &["b", "c"]),
+        ];
+        Template { name: "diamond".into(), tasks, critical_path_s: 300.0 }
+    }
+
+    #[test]
+    fn slots_follow_from_work_and_width() {
+        assert_eq!(widest(&diamond(), "dev"), 2);
+        assert_eq!(widest(&diamond(), "other"), 1);
+        let mut late = diamond();
+        late.tasks[3].after = vec!["b".into()];
+        assert_eq!(
+            widest(&late, "dev"),
+            2,
+            "`c` may be so long that `d` runs beside it, but `b` is over then"
+        );
+        late.tasks[3].after = vec!["a".into()];
+        assert_eq!(widest(&late, "dev"), 3);
+        // Ten workflows keep 10 × 300 / 300 = 10 slots busy; 10 / 0.7 rounds up to 15.
+        assert_eq!(suggested(&diamond(), "dev", 10, 20), 15);
+        assert_eq!(suggested(&diamond(), "dev", 1, 2), 2, "more slots than tasks at once help nobody: 1.4");
+        assert_eq!(suggested(&diamond(), "dev", 10, 12), 12);
+    }
 }

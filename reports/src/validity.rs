@@ -105,7 +105,8 @@ fn late(what: &str, samples: &crate::histogram::Distribution) -> (Verdict, Strin
     let proven_ms = rank.map_or(0.0, |r| samples.at_rank(r) as f64 / 1e6);
     let most_ms = samples.most().unwrap_or(0) as f64 / 1e6;
     let text = format!(
-        "p99 lateness of {n} {what} is at least {proven_ms:.1} ms (largest {most_ms:.1} ms, allowed {LAG_BOUND_MS} ms)"
+        "of {n} {what} the worst was {most_ms:.1} ms late; that the p99 is above {proven_ms:.1} ms is certain \
+         (allowed {LAG_BOUND_MS} ms)"
     );
     if proven_ms > LAG_BOUND_MS {
         (Verdict::Fail, format!("driver-limited: {text}"))

@@ -177,7 +177,44 @@ fn the_summary_says_which_pool_is_short_when_waiting_is_material() {
     let bottleneck = summary.levels[1].bottleneck.as_ref().unwrap();
     assert_eq!(bottleneck.slots, 2);
     // Four workflows keep 4 × 100/200 = 2 slots of a pool busy if nothing waits; 2 / 0.7 rounds up to 3.
-    assert_eq!(bottleneck.suggested_slots, 3);
+    assert_eq!((bottleneck.suggested_slots, bottleneck.enough_slots), (3, 4));
     assert!((bottleneck.wait_mean_s - 40.0).abs() < 1e-6);
     assert!(bottleneck.sentence.contains("`qa` is short") || bottleneck.sentence.contains("`dev` is short"));
+}
+
+#[test]
+fn no_pool_is_short_that_has_a_slot_for_every_task() {
+    let waiting = Made { concurrency: 4, slots: 4, wait_ms: |_| (400, 0), ..level("4x", 8) };
+    let summary = judged(run(&[level("1x", 6), waiting]));
+    assert_eq!(summary.levels[1].bottleneck, None, "the wait is the orchestrator's own");
+}
+
+#[test]
+fn a_pool_that_is_not_busy_in_the_mean_is_told_to_grow_all_the_same() {
+    // Slots for the mean are there, so the tasks wait at peaks: 4 × 100/200 / 0.7 = 3, and 3 there are.
+    let waiting = Made { concurrency: 4, slots: 3, wait_ms: |_| (400, 0), ..level("4x", 8) };
+    let summary = judged(run(&[level("1x", 6), waiting]));
+    assert_eq!(summary.levels[1].bottleneck.as_ref().unwrap().suggested_slots, 4);
+}
+
+#[test]
+fn an_invalid_run_without_gates_does_not_pass_either() {
+    let (plan, mut history) = sound();
+    history.ended[1].cap_reached = true;
+    let summary = judge(&plan, &history, &[]);
+    assert!(summary.checks.iter().all(|c| c.verdict == Verdict::Pass));
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Unknown, exit_code::INVALID));
+}
+
+#[test]
+fn checks_that_the_plan_gives_nothing_to_do_keep_no_run_from_passing() {
+    let (mut plan, mut history) = sound();
+    for task in &mut plan.templates[0].tasks {
+        task.after.clear();
+        task.carries.clear();
+    }
+    history.executions.iter_mut().for_each(|e| e.after.clear());
+    let summary = judge(&plan, &history, &[]);
+    let idle = summary.checks.iter().filter(|c| !c.applies && c.verdict == Verdict::Unknown).count();
+    assert_eq!((idle, summary.exit_code), (2, exit_code::PASSED));
 }

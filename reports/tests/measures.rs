@@ -229,6 +229,21 @@ fn utilisation_and_throughput_are_per_window() {
 }
 
 #[test]
+fn work_outside_of_the_window_keeps_no_slot_of_it_busy() {
+    let (plan, mut history) = run(&[level("1x", 6)]);
+    let (began_ns, ended_ns) = (history.began[0].at_ns, history.ended[0].at_ns);
+    let busy = |history: &shakedown_reports::history::History| {
+        value(&measure::all(&Joined::new(&plan, history)), "1x/pool_utilisation.dev")
+    };
+    let before = busy(&history);
+    history.executions[0].started_ns = began_ns - 500 * MS;
+    history.executions[10].finished_ns = ended_ns + 700 * MS;
+    let window_ms = (ended_ns - began_ns) as f64 / MS as f64;
+    // The first one fills the 3 ms before its start, the last one the 1,007 ms after its end; no more.
+    close(busy(&history), before + (3.0 + 1_007.0) / window_ms);
+}
+
+#[test]
 fn littles_law_holds_in_a_sound_run_and_breaks_when_ends_are_seen_late() {
     let sound = measures(&[Made { concurrency: 3, ..level("3x", 6) }]);
     assert!(value(&sound, "3x/littles_law_error") < 0.01, "{:?}", named(&sound, "3x/littles_law_error"));

@@ -106,6 +106,11 @@ fn half_a_line_in_the_middle_is_damage_and_not_an_end() {
     let half = &lines[4][..lines[4].len() / 2];
     lines[4] = half;
     assert!(refused(&(lines.join("\n") + "\n")).contains("history.jsonl:5"));
+    // Nor does an end that is missing excuse what stands before it.
+    assert!(refused(&lines[..8].join("\n")).contains("history.jsonl:5"));
+    // A line that was ended was written whole, so it is no cut.
+    assert!(refused(&(lines[..5].join("\n") + "\n")).contains("history.jsonl:5"));
+    assert!(History::parse("history.jsonl", &lines[..5].join("\n")).unwrap().truncated);
 }
 
 #[test]

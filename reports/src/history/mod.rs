@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The version of the format; a reader refuses a newer one.
+/// The version of the format; a reader refuses a newer one, and fields that it does not know. So a release that
+/// adds a field raises it.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// One line of the history.

@@ -34,6 +34,9 @@ pub(super) fn measure(level: &LevelRun<'_>, speed: f64, out: &mut Vec<Measure>) 
 /// How long a task waited to be started, real nanoseconds: in the target's queue by the target's clock, then in
 /// the worker's hands by the harness's.
 ///
+/// The target tells its part in whole milliseconds, so a wait is known to 1 ms of real time, which is `speed`
+/// milliseconds of workflow time.
+///
 /// Only the first hand-out of a first attempt waits for nothing but its turn: a later attempt also waits for
 /// its retry delay, and a later hand-out for a callback or a lease.
 pub(crate) fn wait_ns(execution: &Execution) -> Option<u64> {

@@ -10,7 +10,8 @@ pub fn value(value: f64, unit: &str) -> String {
         "s" => format!("{} s", number(value)),
         "ms" if value.abs() >= 1_000.0 => format!("{} s", number(value / 1e3)),
         "ms" => format!("{} ms", number(value)),
-        "ratio" => format!("{} %", number(value * 100.0)),
+        // A hundredth of a per cent is finer than any gate.
+        "ratio" => format!("{} %", number((value * 1e4).round() / 100.0)),
         "1/s" => format!("{} /s", number(value)),
         _ => number(value),
     }
@@ -95,6 +96,8 @@ mod tests {
             (0.05, "ratio", "5 %"),
             (-0.0031, "ratio", "-0.31 %"),
             (0.995, "ratio", "99.5 %"),
+            (0.001_372, "ratio", "0.14 %"),
+            (-0.000_001, "ratio", "0 %"),
             (1_320.0, "count", "1320"),
             (12.0, "1/s", "12 /s"),
         ] {
