@@ -40,18 +40,17 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
         }
     }
     let mean_s = |(sum, n): (u64, u64)| sum as f64 / 1e9 / n as f64 * speed;
-    let (pool, wait_mean_s) =
-        waits.into_iter().map(|(p, w)| (p, mean_s(w))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    // A pool with slots for all that can run at once isn't short, whatever its tasks wait for.
+    let enough = |pool: &str| level.level.concurrency.saturating_mul(widest(level.template, pool));
+    let short = waits.into_iter().filter_map(|(pool, wait)| {
+        let (slots, enough_slots) = (*level.slots().get(pool)?, enough(pool));
+        (slots < enough_slots).then(|| (pool, mean_s(wait), slots, enough_slots))
+    });
+    let (pool, wait_mean_s, slots, enough_slots) = short.max_by(|a, b| a.1.total_cmp(&b.1))?;
     if wait_mean_s < MATERIAL_SHARE * level.template.critical_path_s {
         return None;
     }
-    let slots = *level.slots().get(pool)?;
     let utilisation = busy_share(level, pool, slots)?;
-    // With slots for all that can run at once, whatever the tasks wait for, it isn't a slot.
-    let enough_slots = level.level.concurrency.saturating_mul(widest(level.template, pool));
-    if slots >= enough_slots {
-        return None;
-    }
     let suggested_slots =
         suggested(level.template, pool, level.level.concurrency, enough_slots).max(slots + 1);
     let sentence = format!(

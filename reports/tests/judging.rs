@@ -190,6 +190,16 @@ fn no_pool_is_short_that_has_a_slot_for_every_task() {
 }
 
 #[test]
+fn of_two_pools_the_one_without_slots_for_all_is_short() {
+    let waiting = Made { concurrency: 4, slots: 2, wait_ms: |_| (400, 0), ..level("4x", 8) };
+    for (enough, short) in [("dev", "qa"), ("qa", "dev")] {
+        let (plan, mut history) = run(&[level("1x", 6), waiting.clone()]);
+        history.began[1].slots.insert(enough.into(), 4);
+        assert_eq!(judged((plan, history)).levels[1].bottleneck.as_ref().unwrap().pool, short);
+    }
+}
+
+#[test]
 fn a_pool_that_is_not_busy_in_the_mean_is_told_to_grow_all_the_same() {
     // Slots for the mean are there, so the tasks wait at peaks: 4 × 100/200 / 0.7 = 3, and 3 there are.
     let waiting = Made { concurrency: 4, slots: 3, wait_ms: |_| (400, 0), ..level("4x", 8) };
