@@ -190,6 +190,23 @@ fn the_terminal_says_gate_measured_allowed_verdict() {
 }
 
 #[test]
+fn what_touches_every_gate_is_said_once() {
+    let slow = Made { wait_ms: |_| (100, 0), ..level("1x", 6) };
+    let (plan, mut history) = run(&[slow]);
+    let mut gates = vec![gates().remove(2), gates().remove(2)];
+    gates.iter_mut().for_each(|g| g.duration = true);
+    let summary = shakedown_reports::judge::judge(&plan, &history, &gates);
+    let shown = render(&summary, &Options { width: 200, ..Options::default() });
+    assert_eq!(shown.matches("overhead is 9.1 %").count(), 1, "{shown}");
+    history.ended[0].cap_reached = true;
+    gates.iter_mut().for_each(|g| (g.duration, g.at_most) = (false, Some(1e9)));
+    let summary = shakedown_reports::judge::judge(&plan, &history, &gates);
+    let shown = render(&summary, &Options { width: 200, ..Options::default() });
+    assert_eq!(shown.matches("invalid:").count(), 1, "{shown}");
+    assert!(!shown.contains("nothing in it passes"), "{shown}");
+}
+
+#[test]
 fn colour_changes_nothing_but_colour() {
     let (_dir, summary) = run_dir();
     let plain = render(&summary, &Options::default());

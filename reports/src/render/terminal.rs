@@ -1,7 +1,7 @@
 //! The report at the end of a run, for a terminal.
 
 use super::{table, units, words};
-use crate::gate::Verdict;
+use crate::gate::{GateResult, Verdict};
 use crate::judge::{INVALID_RUN, LevelSummary, Summary};
 
 /// How to render.
@@ -56,8 +56,12 @@ fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
         rows.push(vec![gate.gate.name.clone(), measured, gate.allowed.clone(), verdict]);
     }
     out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
-    // That the run is invalid is said once, further down.
-    for gate in summary.gates.iter().filter(|g| !g.reason.is_empty() && g.reason != INVALID_RUN) {
+    // What touches many gates, an invalid run or durations that can't be judged, is said once, further down.
+    let is_its_own = |g: &&GateResult| {
+        let duration = g.gate.duration && summary.validity.durations_unknown.is_some();
+        g.reason != INVALID_RUN && !(duration && g.verdict == Verdict::Unknown && g.measured.is_some())
+    };
+    for gate in summary.gates.iter().filter(|g| !g.reason.is_empty()).filter(is_its_own) {
         let why = format!("{}: {}", gate.gate.name, gate.reason);
         indented(&why, options, out);
     }
