@@ -36,7 +36,7 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
     for execution in level.executions() {
         if let Some(ns) = wait_ns(execution) {
             let entry = waits.entry(&execution.pool).or_default();
-            *entry = (entry.0 + ns, entry.1 + 1);
+            *entry = (entry.0.saturating_add(ns), entry.1 + 1);
         }
     }
     let mean_s = |(sum, n): (u64, u64)| sum as f64 / 1e9 / n as f64 * speed;

@@ -173,6 +173,13 @@ mod tests {
     }
 
     #[test]
+    fn any_time_can_be_recorded() {
+        let d: Distribution = [0, 1, u64::MAX].into_iter().collect();
+        assert_eq!((d.least(), d.most(), d.n()), (Some(0), Some(u64::MAX), 3));
+        assert!(d.at_rank(3) >= u64::MAX - 1, "{}", d.at_rank(3));
+    }
+
+    #[test]
     fn the_log_is_one_that_its_own_reader_reads() {
         let mut log = IntervalLog::default();
         for (series, at_ms, ns) in

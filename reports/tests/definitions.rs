@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shakedown_reports::definition::{DefinitionError, template, template_of_part};
 use shakedown_reports::durations::Durations;
@@ -221,4 +222,70 @@ fn csv_and_definition_must_ask_for_the_same_order() {
     assert_eq!((reference.as_str(), definition.as_str(), csv.as_str()), ("c", "`a`, `b`", "`a`"));
     // An edge that follows from others is the same order.
     assert!(template(&chain, &abc("a,do_a,x,1,\nb,do_b,x,1,a\nc,do_c,x,1,a b\n")).is_ok());
+}
+
+// ---- laws ----
+
+/// A workflow in series and parallel.
+#[derive(Debug, Clone)]
+enum Shape {
+    Task(u32),
+    Series(Vec<Shape>),
+    Parallel(Vec<Shape>),
+}
+
+impl Shape {
+    fn length(&self) -> u32 {
+        match self {
+            Self::Task(seconds) => *seconds,
+            Self::Series(parts) => parts.iter().map(Self::length).sum(),
+            Self::Parallel(branches) => branches.iter().map(Self::length).max().unwrap(),
+        }
+    }
+
+    /// Its tasks as Conductor writes them, and a line of CSV for each worker task.
+    fn write(&self, csv: &mut String, number: &mut u32) -> Vec<Value> {
+        *number += 1;
+        let n = *number;
+        match self {
+            Self::Task(seconds) => {
+                csv.push_str(&format!("t{n},do_t{n},x,{seconds}\n"));
+                vec![simple(&format!("t{n}"))]
+            }
+            Self::Series(parts) => parts.iter().flat_map(|p| p.write(csv, number)).collect(),
+            Self::Parallel(branches) => {
+                let branches: Vec<Vec<Value>> = branches.iter().map(|b| b.write(csv, number)).collect();
+                let last: Vec<&Value> =
+                    branches.iter().map(|b| &b.last().unwrap()["taskReferenceName"]).collect();
+                let join = json!({"name": "join", "taskReferenceName": format!("j{n}"), "type": "JOIN", "joinOn": last});
+                let fork = json!({"name": "fork", "taskReferenceName": format!("f{n}"), "type": "FORK_JOIN",
+                    "forkTasks": branches});
+                vec![fork, join]
+            }
+        }
+    }
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let task = (1u32..1_000).prop_map(Shape::Task);
+    task.prop_recursive(4, 40, 4, |inner| {
+        let parts = prop::collection::vec(inner, 1..5);
+        prop_oneof![parts.clone().prop_map(Shape::Series), parts.prop_map(Shape::Parallel)]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_series_takes_the_sum_and_a_fork_the_longest_of_its_branches(shape in shapes()) {
+        let mut csv = "ref,task,agent,s\n".to_owned();
+        let tasks = shape.write(&mut csv, &mut 0);
+        let durations = Durations::parse(&csv, "s", None).unwrap();
+        let template = template(&workflow(Value::Array(tasks)), &durations).unwrap();
+        prop_assert_eq!(template.critical_path_s, f64::from(shape.length()));
+    }
+
+    #[test]
+    fn no_table_makes_the_reader_panic(text in "(ref|task|agent|s|after|[a-c ,\"\n\r]|[0-9.-]){0,60}") {
+        let _ = Durations::parse(&text, "s", Some("after"));
+    }
 }

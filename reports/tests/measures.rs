@@ -220,6 +220,20 @@ fn run_times_are_pooled_over_the_levels_of_a_template() {
 }
 
 #[test]
+fn steps_inside_a_task_are_pooled_too() {
+    let (mut plan, mut history) = run(&[level("1x", 6), Made { concurrency: 3, ..level("3x", 6) }]);
+    plan.templates[0].tasks[0].steps_s = [("parse".to_owned(), 40.0), ("write".to_owned(), 60.0)].into();
+    for e in history.executions.iter_mut().filter(|e| e.reference == "a") {
+        e.steps_s = [("parse".to_owned(), 41.0), ("write".to_owned(), 59.0)].into();
+    }
+    history.executions[0].outcome = Outcome::Failed;
+    let m = measure::all(&Joined::new(&plan, &history));
+    let parse = named(&m, "TEMPLATE:pair/step_run_p50_s.a.parse");
+    assert_eq!((parse.value, parse.n, parse.clock), (Some(41.0), 11, Clock::Workflow));
+    close(value(&m, "TEMPLATE:pair/step_run_p50_s.a.write"), 59.0);
+}
+
+#[test]
 fn utilisation_and_throughput_are_per_window() {
     let m = measures(&[Made { concurrency: 4, slots: 8, wait_ms: |_| (0, 0), ..level("4x", 4) }]);
     // Four workflows side by side: lag 1 ms, 2 s of work, 5 ms until seen.

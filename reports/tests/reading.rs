@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
 
+use proptest::prelude::*;
 use shakedown_reports::history::History;
 use shakedown_reports::jsonl::ReadError;
 use shakedown_reports::plan::Plan;
@@ -134,4 +135,37 @@ fn a_plan_is_held_to_itself() {
     assert!(twice.contains("plan.jsonl:4: workflow 0 of level `1x` is there twice"), "{twice}");
     assert!(plan_refused(lines[0]).contains("no level"));
     assert!(plan_refused("{").contains("plan.jsonl:1"));
+}
+
+proptest! {
+    /// Bytes changed anywhere: an error or a history, never a panic, and the judge copes with what was read.
+    #[test]
+    fn damage_never_panics(changes in prop::collection::vec((0usize..HEALTHY.len(), "[ -~]"), 1..6)) {
+        let mut bytes = HEALTHY.as_bytes().to_vec();
+        for (at, with) in changes {
+            bytes[at] = with.as_bytes()[0];
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        if let Ok(history) = History::parse("history.jsonl", &text) {
+            let plan = Plan::parse("plan.jsonl", PLAN).unwrap();
+            let _ = shakedown_reports::judge::judge(&plan, &history, &[]);
+        }
+    }
+}
+
+proptest! {
+    /// Any number in the place of any other: no sum overflows.
+    #[test]
+    fn numbers_beyond_reason_never_panic(place in 0usize..400, number in prop::sample::select(vec![0, 1, u64::MAX >> 1, u64::MAX])) {
+        let digits = |i: usize| HEALTHY.as_bytes()[i].is_ascii_digit();
+        let begins: Vec<usize> =
+            (1..HEALTHY.len()).filter(|i| digits(*i) && HEALTHY.as_bytes()[*i - 1] == b':').collect();
+        let at = begins[place % begins.len()];
+        let end = (at..).find(|i| !digits(*i)).unwrap();
+        let text = format!("{}{number}{}", &HEALTHY[..at], &HEALTHY[end..]);
+        if let Ok(history) = History::parse("history.jsonl", &text) {
+            let plan = Plan::parse("plan.jsonl", PLAN).unwrap();
+            let _ = shakedown_reports::judge::judge(&plan, &history, &[]);
+        }
+    }
 }

@@ -52,7 +52,8 @@ fn hand_outs(workflow: &WorkflowRun<'_>, record: &FinalWorkflow, evidence: &mut 
         let seen_ended = workflow
             .observed
             .filter(|o| TERMINAL.contains(&o.status.as_str()) && o.workflow_id == execution.workflow_id);
-        let by_harness = seen_ended.is_some_and(|o| execution.polled_ns > o.done_ns + IN_FLIGHT_NS);
+        let by_harness =
+            seen_ended.is_some_and(|o| execution.polled_ns > o.done_ns.saturating_add(IN_FLIGHT_NS));
         if by_target || by_harness {
             let what = format!("task {} was handed out after the workflow's end", execution.task_id);
             evidence.found(workflow.label(), Some(&execution.reference), what);

@@ -3,7 +3,7 @@
 use super::{Measure, Scale, duration, percentiles};
 use crate::histogram::Distribution;
 use crate::joined::{Joined, LevelRun};
-use crate::statistics::median_growth;
+use crate::statistics::{median, median_growth};
 use std::collections::BTreeMap;
 
 /// The level that others are compared with.
@@ -46,7 +46,14 @@ fn makespans(level: &LevelRun<'_>) -> BTreeMap<u64, f64> {
     level.completed().filter_map(|w| Some((w.planned.index, w.makespan_s()?))).collect()
 }
 
-/// `TEMPLATE:name/task_run_p95_s.ref`: run times of one task over all levels of its template.
+/// How long one step inside a task took in the executions that count, workflow seconds.
+fn steps(levels: &[&LevelRun<'_>], reference: &str, step: &str) -> Vec<f64> {
+    let accepted = levels.iter().flat_map(|l| &l.workflows).filter_map(|w| w.accepted(reference));
+    accepted.filter_map(|e| e.steps_s.get(step).copied()).collect()
+}
+
+/// `TEMPLATE:name/task_run_p95_s.ref` and `TEMPLATE:name/step_run_p50_s.ref.step`: run times of one
+/// task, and of the steps inside it, over all levels of its template.
 ///
 /// A task works for the same time whatever the load, so levels can be pooled where one has too few samples.
 fn pooled_by_template(run: &Joined<'_>, out: &mut Vec<Measure>) {
@@ -64,6 +71,12 @@ fn pooled_by_template(run: &Joined<'_>, out: &mut Vec<Measure>) {
             levels.iter().for_each(|l| pooled.merge(&duration::task_runs(l, &task.reference)));
             let name = |p: &str| format!("TEMPLATE:{}/task_run_{p}_s.{}", template.name, task.reference);
             percentiles(out, &pooled, &[50, 95], name, Scale::workflow(run.speed));
+            for step in task.steps_s.keys() {
+                let name = format!("TEMPLATE:{}/step_run_p50_s.{}.{step}", template.name, task.reference);
+                // Workers tell steps in workflow seconds already.
+                let scale = Scale { factor: 1.0, ..Scale::workflow(run.speed) };
+                out.push(Measure::estimate(name, median(&steps(&levels, &task.reference, step)), scale));
+            }
         }
     }
 }

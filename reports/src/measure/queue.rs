@@ -43,7 +43,8 @@ pub(crate) fn wait_ns(execution: &Execution) -> Option<u64> {
     let first = execution.attempt == 0 && execution.poll_count <= 1 && execution.scheduled_ms > 0;
     first.then(|| {
         let queued_ms = execution.server_started_ms.saturating_sub(execution.scheduled_ms);
-        queued_ms * 1_000_000 + execution.started_ns.saturating_sub(execution.polled_ns)
+        let held_ns = execution.started_ns.saturating_sub(execution.polled_ns);
+        queued_ms.saturating_mul(1_000_000).saturating_add(held_ns)
     })
 }
 
