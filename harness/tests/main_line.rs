@@ -1,5 +1,7 @@
 //! The whole line on the real binary: engine, workers, load, history, judge, reports.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod shakedown;
 
 use serde_json::Value;
@@ -100,6 +102,25 @@ fn a_workflow_of_your_own_on_a_target_of_your_own() {
     let summary = summary(&directory);
     assert_eq!(summary["embedded"], false);
     assert_eq!(summary["scenario"], "own-workflow");
+}
+
+#[test]
+fn a_task_that_is_longer_than_its_lease_is_kept() {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join("own.json"), include_str!("../../scenarios/workflows/single.json")).unwrap();
+    let table = "ref,task,agent,nominal_s\nt01,remove_wifi_credentials,security,300\n";
+    fs::write(folder.path().join("own.csv"), table).unwrap();
+    let mut args = vec!["run", "--workflow", "own.json", "--durations", "own.csv", "--speed", "100"];
+    let settings =
+        ["timers.response_timeout=1 s", "level.1x.waves=1", "level.3x.waves=1", "level.10x.waves=1"];
+    settings.iter().for_each(|setting| args.extend(["--set", setting]));
+    let run = shakedown(folder.path(), &args);
+    assert!(matches!(run.code, Some(0 | 2)), "{run:#?}");
+    let history = fs::read_to_string(run_directory(folder.path()).unwrap().join("history.jsonl")).unwrap();
+    let records = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let executions: Vec<Value> = records.filter(|record| record["kind"] == "execution").collect();
+    assert_eq!(executions.len(), 14, "nothing was handed out twice");
+    assert!(executions.iter().all(|one| one["attempt"] == 0 && one["lease_s"] == 1.0), "{executions:#?}");
 }
 
 /// One request of a client that knows nothing but HTTP.

@@ -1,5 +1,7 @@
 //! What can be checked is checked: the edges between crates, licences, clocks, the size and the opening of files.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -102,15 +102,18 @@ fn orders(args: &Args) -> Result<Vec<Order>> {
 }
 
 fn order(name: &str, args: &Args) -> anyhow::Result<Order> {
-    let (origin, text) = catalogue::scenario(name)?;
+    let (mut origin, text) = catalogue::scenario(name)?;
     let mut scenario = read::parse(name, &text)?;
-    let mut origin = origin;
+    // Every level is closed load so far.
+    anyhow::ensure!(
+        cfg!(feature = "goose"),
+        "{name} asks for closed load, which this shakedown was built without; build it with --features goose"
+    );
     if let Some(own) = scenario.workflow.get_mut("own").filter(|_| args.workflow.is_some()) {
         own.definition = args.workflow.clone();
         own.durations = args.durations.clone();
         own.column = args.duration_column.clone();
-        // What a person names on the command line is relative to where they stand.
-        origin = Origin::Disk(PathBuf::from("command line"));
+        origin = Origin::Arguments;
     }
     let mut scenario = overrides::apply(scenario, &args.set)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);

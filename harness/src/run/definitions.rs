@@ -20,6 +20,13 @@ pub async fn register(target: &Conductor, order: &Order, ours: bool) -> Result<V
     let mut remarks = Vec::new();
     let mut wanted = task_definitions(order);
     if !ours {
+        let fractions = order.scenario.timers.fields().filter(|(_, time)| time.seconds().fract() != 0.0);
+        let fields = fractions.map(|(field, _)| field).collect::<Vec<_>>().join(", ");
+        if !fields.is_empty() {
+            remarks.push(format!(
+                "a Conductor server takes whole seconds only; the scenario has fractions of {fields}"
+            ));
+        }
         let mut kept = BTreeSet::new();
         for name in wanted.keys() {
             if target.task_definition(name).await.status == Some(200) {

@@ -1,9 +1,8 @@
 //! The steady-state hypothesis: a workflow of one task can be started, done and read back.
 
 use crate::clock;
-use crate::target::conductor::Conductor;
+use crate::target::conductor::{Conductor, started_id};
 use crate::target::http::Exchange;
-use crate::target::preflight::started_id;
 use crate::target::wire::TaskResult;
 use serde_json::json;
 use std::time::Duration;

@@ -13,6 +13,8 @@ pub enum Origin {
     Disk(PathBuf),
     /// Compiled in, by its path below `scenarios/`.
     Embedded(String),
+    /// Named on the command line: relative to where the person stands.
+    Arguments,
 }
 
 impl std::fmt::Display for Origin {
@@ -20,6 +22,7 @@ impl std::fmt::Display for Origin {
         match self {
             Self::Disk(path) => write!(f, "{}", path.display()),
             Self::Embedded(name) => write!(f, "{name} (compiled in)"),
+            Self::Arguments => write!(f, "the command line"),
         }
     }
 }
@@ -91,6 +94,7 @@ pub fn named_by(origin: &Origin, name: &str) -> Result<String, CatalogueError> {
             }
             Path::new("load").to_owned()
         }
+        Origin::Arguments => return given(name),
         Origin::Embedded(path) => Path::new(path).parent().unwrap_or(Path::new("")).to_owned(),
     };
     let text = embedded(&plain(&folder.join(name))).or_else(|| embedded(name));

@@ -154,6 +154,16 @@ pub fn json<T: serde::de::DeserializeOwned>(exchange: &Exchange) -> Option<T> {
     exchange.error().is_none().then(|| serde_json::from_slice(&exchange.body).ok()).flatten()
 }
 
+/// The id in the answer to a start: plain text, or the same in quotes.
+pub fn started_id(exchange: &Exchange) -> Option<String> {
+    if exchange.error().is_some() {
+        return None;
+    }
+    let quoted: Option<String> = json(exchange);
+    let id = quoted.unwrap_or_else(|| String::from_utf8_lossy(&exchange.body).trim().to_owned());
+    (!id.is_empty()).then_some(id)
+}
+
 /// Percent-encodes one segment of a path or one value of a query; Conductor's own clients encode `/` too.
 pub fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);

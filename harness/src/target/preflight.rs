@@ -1,6 +1,6 @@
 //! Is there a Conductor server, and is it well? Asked before any load, so that a wrong port isn't taken for a fault.
 
-use super::conductor::{Conductor, json};
+use super::conductor::Conductor;
 use super::http::{Exchange, Trouble};
 use serde_json::Value;
 use std::time::Duration;
@@ -100,14 +100,4 @@ fn told_health(exchange: &Exchange) -> Option<bool> {
 fn shown(exchange: &Exchange) -> String {
     let kind = if exchange.content_type.is_empty() { "no content type" } else { &exchange.content_type };
     format!("HTTP {}, {kind}, {:?}", exchange.status.unwrap_or(0), exchange.beginning())
-}
-
-/// The id in the answer to a start: plain text, or the same in quotes.
-pub fn started_id(exchange: &Exchange) -> Option<String> {
-    if exchange.error().is_some() {
-        return None;
-    }
-    let quoted: Option<String> = json(exchange);
-    let id = quoted.unwrap_or_else(|| String::from_utf8_lossy(&exchange.body).trim().to_owned());
-    (!id.is_empty()).then_some(id)
 }

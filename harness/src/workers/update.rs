@@ -42,6 +42,11 @@ impl Updated {
     pub fn never(at_ns: u64) -> Self {
         Self { sent_ns: at_ns, done_ns: at_ns, outcome: Outcome::Failed, status: None, tries: 0 }
     }
+
+    /// Something was sent, and the fleet stopped before it was answered.
+    pub fn cut_off(sent_ns: u64, done_ns: u64) -> Self {
+        Self { sent_ns, done_ns, outcome: Outcome::Unknown, status: None, tries: 1 }
+    }
 }
 
 /// Sends a report until the target takes or refuses it. A report whose fate is unknown is sent again as it was: the
@@ -100,5 +105,62 @@ pub async fn extend_lease(target: &Conductor, task: &PolledTask, worker: &str) {
     let exchange = target.update(&result).await;
     if let Some(error) = exchange.error() {
         tracing::warn!(task = task.task_id, error, "the lease was not extended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// A target that gives one answer a connection; an empty one is a broken connection.
+    fn target(answers: &'static [&'static str]) -> Conductor {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for (answer, stream) in answers.iter().zip(listener.incoming()) {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"}") {
+                    let mut part = [0; 1024];
+                    let length = stream.read(&mut part).unwrap();
+                    request.extend_from_slice(&part[..length]);
+                }
+                if !answer.is_empty() {
+                    write!(stream, "HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+                        .unwrap();
+                }
+            }
+        });
+        Conductor::new(&url).unwrap()
+    }
+
+    async fn sent(answers: &'static [&'static str]) -> (Outcome, Option<u16>, u32) {
+        let handed = Handed {
+            task: PolledTask::default(),
+            polled_ns: 0,
+            pool: "codegen".to_owned(),
+            worker: "w".to_owned(),
+        };
+        let report = Report { reported: Reported::Completed, output: json!({ "nonce": "n" }) };
+        let updated = send(&target(answers), &handed, report).await;
+        (updated.outcome, updated.status, updated.tries)
+    }
+
+    #[tokio::test]
+    async fn a_report_is_sent_until_it_is_taken() {
+        let restarting = sent(&["", "503 Service Unavailable", "500 Internal Server Error", "200 OK"]).await;
+        assert_eq!(restarting, (Outcome::Ok, Some(200), 4));
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_refused_is_not_sent_again() {
+        assert_eq!(sent(&["404 Not Found", "200 OK"]).await, (Outcome::Failed, Some(404), 1));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_does_not_settle_what_an_earlier_try_may_have_done() {
+        assert_eq!(sent(&["", "404 Not Found"]).await, (Outcome::Unknown, Some(404), 2));
     }
 }

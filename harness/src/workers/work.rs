@@ -7,7 +7,7 @@ use super::{Shared, update::Report};
 use crate::target::wire::PolledTask;
 use crate::{clock, draw};
 use serde_json::{Value, json};
-use shakedown_reports::history::{Execution, Outcome, Record, Reported};
+use shakedown_reports::history::{Execution, Record, Reported};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,7 +45,7 @@ pub async fn run(shared: Arc<Shared>, handed: Handed, slot: Slot) {
             let output = output(&handed, &nonce, &done.steps_s);
             tokio::select! {
                 updated = update::send(&shared.spec.target, &handed, Report { reported, output }) => updated,
-                () = shared.stopped() => Updated { outcome: Outcome::Unknown, ..Updated::never(done.finished_ns) },
+                () = shared.stopped() => Updated::cut_off(done.finished_ns, clock::now_ns()),
             }
         }
     };
