@@ -9,18 +9,28 @@ use serde_json::Value;
 
 /// A history, sorted by kind of record; within a kind in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(missing_docs, reason = "each field holds the records of the type that it names")]
 pub struct History {
+    /// What was run, on what.
     pub header: Header,
+    /// Beginnings of levels.
     pub began: Vec<LevelMark>,
+    /// Ends of levels.
     pub ended: Vec<LevelEnd>,
+    /// Starts of workflows.
     pub starts: Vec<Start>,
+    /// Ends of workflows as the load saw them.
     pub observed: Vec<Observed>,
+    /// What the workers did.
     pub executions: Vec<Execution>,
+    /// Other requests.
     pub calls: Vec<Call>,
+    /// Workflows read back from the target.
     pub finals: Vec<FinalWorkflow>,
+    /// Samples of what processes use.
     pub resources: Vec<Resource>,
+    /// Remarks.
     pub notes: Vec<Note>,
+    /// How the run ended.
     pub footer: Option<Footer>,
     /// True when there is no footer: the writer was cut off, and what it would have said is not known.
     pub truncated: bool,

@@ -7,6 +7,7 @@ mod api;
 mod driver;
 mod duration;
 mod queue;
+mod resource;
 mod success;
 mod throughput;
 
@@ -50,7 +51,7 @@ pub struct Measure {
     pub method: String,
     /// The clock that it is on.
     pub clock: Clock,
-    /// `s`, `ms`, `ratio`, `count`, `1/s`.
+    /// `s`, `ms`, `ratio`, `count`, `1/s`, `MiB`.
     pub unit: String,
     /// Why there is no value: `needs 59`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +80,8 @@ impl Scale {
     const RATIO: Self = Self { clock: Clock::None, unit: "ratio", factor: 1.0 };
     /// A number of things.
     const COUNT: Self = Self { clock: Clock::None, unit: "count", factor: 1.0 };
+    /// Memory.
+    const MIB: Self = Self { clock: Clock::None, unit: "MiB", factor: 1.0 };
     /// Things per real second.
     const PER_S: Self = Self { clock: Clock::Harness, unit: "1/s", factor: 1.0 };
 }
@@ -149,6 +152,7 @@ pub fn all(run: &Joined<'_>) -> Vec<Measure> {
         driver::measure(level, run.history, &mut out);
     }
     across::measure(run, &mut out);
+    resource::measure(run.history, &mut out);
     out
 }
 

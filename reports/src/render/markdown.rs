@@ -125,7 +125,8 @@ fn measures(summary: &Summary, out: &mut Vec<String>) {
     out.push("</details>".to_owned());
     out.push(String::new());
     out.push(
-        "Intervals are 95 % order-statistic intervals. Samples of one run are not independent, and the tasks of \
+        "Load was closed: a workflow is due when its place falls free, so a slow target is also asked less. \
+         Intervals are 95 % order-statistic intervals. Samples of one run are not independent, and the tasks of \
          one workflow least of all, so near saturation the intervals are too narrow; only repeated runs tell."
             .to_owned(),
     );

@@ -2,7 +2,7 @@
 
 use crate::measure::{Clock, Measure};
 
-/// A value in the unit of its measure (`s`, `ms`, `ratio`, `count`, `1/s`), for people.
+/// A value in the unit of its measure (`s`, `ms`, `ratio`, `count`, `1/s`, `MiB`), for people.
 pub fn value(value: f64, unit: &str) -> String {
     match unit {
         "s" if value.abs() >= 120.0 => format!("{} min", number(value / 60.0)),
@@ -12,6 +12,7 @@ pub fn value(value: f64, unit: &str) -> String {
         "ms" => format!("{} ms", number(value)),
         // A hundredth of a per cent is finer than any gate.
         "ratio" => format!("{} %", number((value * 1e4).round() / 100.0)),
+        "MiB" => format!("{} MiB", number(value)),
         "1/s" => format!("{} /s", number(value)),
         _ => number(value),
     }
@@ -100,6 +101,7 @@ mod tests {
             (-0.000_001, "ratio", "0 %"),
             (1_320.0, "count", "1320"),
             (12.0, "1/s", "12 /s"),
+            (38.25, "MiB", "38.2 MiB"),
         ] {
             assert_eq!(value(v, unit), text);
         }
