@@ -110,4 +110,12 @@ mod tests {
         file.write_all(b"{\"kind\":\"note\",\"at_ns\":").unwrap();
         assert_eq!(read(&path).unwrap(), (0..1000).map(note).collect::<Vec<_>>());
     }
+
+    #[test]
+    fn a_full_disk_is_told_at_the_end() {
+        let (journal, writer) = open(Path::new("/dev/full")).unwrap();
+        (0..1000).for_each(|at_ns| journal.write(note(at_ns)));
+        drop(journal);
+        assert_eq!(writer.close().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
 }

@@ -199,6 +199,24 @@ fn a_directory_that_is_no_run() {
     shakedown(folder.path(), &["judge", "nowhere"]).expect(4, &["nowhere", "no run directory"]);
 }
 
+#[test]
+fn a_history_that_is_newer_or_corrupt() {
+    let folder = tempdir().unwrap();
+    shakedown(folder.path(), &["run", "smoke", "--speed", "60000"]);
+    let directory = run_directory(folder.path()).unwrap();
+    let path = directory.join("history.jsonl");
+    let history = fs::read_to_string(&path).unwrap();
+    let judge = |text: String| {
+        fs::write(&path, text).unwrap();
+        shakedown(folder.path(), &["judge", &directory.display().to_string()])
+    };
+    judge(history.replacen("\"schema_version\":1", "\"schema_version\":99", 1))
+        .expect(4, &["history.jsonl", "99"]);
+    judge(history.replacen("\"kind\":\"start\"", "\"kind\":\"strat\"", 1))
+        .expect(4, &["history.jsonl", "strat"]);
+    judge(String::new()).expect(4, &["history.jsonl"]);
+}
+
 /// Starts a run that would take a minute and waits until its tasks are being done.
 fn under_load(folder: &Path) -> (Running, Vec<u32>) {
     let running = Running::start(folder, &["run", "smoke", "--speed", "100"]);

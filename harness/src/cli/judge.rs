@@ -1,9 +1,10 @@
 //! `shakedown judge`: a run directory, judged (again). Pure: the same directory gives the same summary anywhere.
 
-use crate::failure::{Blame, Result};
+use crate::failure::{Blame, Failure, Result};
 use anyhow::Context;
+use shakedown_reports::exit_code;
 use shakedown_reports::render::terminal;
-use shakedown_reports::rundir;
+use shakedown_reports::rundir::{self, RunDirError};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,7 @@ pub fn run(args: &Args) -> Result<u8> {
 /// # Errors
 /// The run can't be read, or the reports can't be written.
 pub fn report(directory: &Path, json: bool) -> Result<u8> {
-    let summary = rundir::judge_dir(directory)?;
+    let summary = rundir::judge_dir(directory).map_err(blame)?;
     let text = if json {
         let path = directory.join(rundir::SUMMARY);
         // What was written, byte for byte: nobody has to ask whether the two are the same.
@@ -49,4 +50,13 @@ pub fn report(directory: &Path, json: bool) -> Result<u8> {
     };
     super::print_out(&text)?;
     Ok(summary.exit_code)
+}
+
+/// What is in the directory is the input; what is written into it is ours.
+fn blame(error: RunDirError) -> Failure {
+    let code = match error {
+        RunDirError::Write { .. } | RunDirError::Render { .. } => exit_code::TOOL_FAILED,
+        _ => exit_code::USAGE,
+    };
+    Failure { code, error: error.into() }
 }

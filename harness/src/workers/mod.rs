@@ -4,6 +4,7 @@
 //! agent that does the type. Every execution is journalled.
 
 pub mod assignment;
+mod lease;
 mod poller;
 pub mod pool;
 pub mod timer;

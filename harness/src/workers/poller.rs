@@ -1,10 +1,12 @@
 //! The long-polling loop of one task type.
 
-use super::pool::Pool;
+use super::lease::{self, Lease};
+use super::pool::{Pool, Slot};
 use super::{Shared, work};
 use crate::target::http::Exchange;
 use crate::target::wire::PolledTask;
 use shakedown_reports::history::{Call, Record};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -68,11 +70,36 @@ async fn take(
     tasks: Vec<PolledTask>,
     polled_ns: u64,
 ) {
-    for task in tasks {
-        let slot = pool.slot().await;
+    let mut waiting = VecDeque::from(tasks);
+    while let Some(first) = waiting.front() {
+        let mut lease = Lease::new(first, polled_ns);
+        let slot = slot_for(shared, pool, worker, &mut lease, &waiting).await;
+        let Some(task) = waiting.pop_front() else { return };
         let handed =
-            work::Handed { task, polled_ns, pool: pool.name().to_owned(), worker: worker.to_owned() };
+            work::Handed { task, lease, polled_ns, pool: pool.name().to_owned(), worker: worker.to_owned() };
         works.spawn(work::run(Arc::clone(shared), handed, slot));
+    }
+}
+
+/// Waits for a slot; the tasks that wait here show signs of life meanwhile, or the target would hand them out again.
+async fn slot_for(
+    shared: &Arc<Shared>,
+    pool: &Pool,
+    worker: &str,
+    lease: &mut Lease,
+    waiting: &VecDeque<PolledTask>,
+) -> Slot {
+    // One future for the whole wait: asking anew would mean to queue at the end.
+    let slot = pool.slot();
+    tokio::pin!(slot);
+    loop {
+        tokio::select! {
+            slot = &mut slot => return slot,
+            () = shared.timer.sleep_until(lease.next_ns) => {
+                waiting.iter().for_each(|task| lease::extend(&shared.spec.target, task, worker));
+                lease.renew();
+            }
+        }
     }
 }
 

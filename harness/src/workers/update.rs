@@ -3,8 +3,8 @@
 use super::work::Handed;
 use crate::clock;
 use crate::target::conductor::Conductor;
-use crate::target::wire::{PolledTask, TaskResult};
-use serde_json::{Value, json};
+use crate::target::wire::TaskResult;
+use serde_json::Value;
 use shakedown_reports::history::{Outcome, Reported};
 use std::time::Duration;
 
@@ -91,26 +91,12 @@ fn refused_for_good(status: Option<u16>) -> bool {
     matches!(status, Some(400..=428 | 430..=499))
 }
 
-/// Tells the target that a task is still worked on. A lost sign of life is no harm as long as the next one arrives.
-pub async fn extend_lease(target: &Conductor, task: &PolledTask, worker: &str) {
-    let result = TaskResult {
-        workflow_instance_id: &task.workflow_instance_id,
-        task_id: &task.task_id,
-        worker_id: worker,
-        status: "IN_PROGRESS",
-        output_data: json!({}),
-        extend_lease: true,
-        reason_for_incompletion: None,
-    };
-    let exchange = target.update(&result).await;
-    if let Some(error) = exchange.error() {
-        tracing::warn!(task = task.task_id, error, "the lease was not extended");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::wire::PolledTask;
+    use crate::workers::lease::Lease;
+    use serde_json::json;
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
@@ -139,6 +125,7 @@ mod tests {
     async fn sent(answers: &'static [&'static str]) -> (Outcome, Option<u16>, u32) {
         let handed = Handed {
             task: PolledTask::default(),
+            lease: Lease::new(&PolledTask::default(), 0),
             polled_ns: 0,
             pool: "codegen".to_owned(),
             worker: "w".to_owned(),

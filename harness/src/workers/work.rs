@@ -1,6 +1,7 @@
 //! One execution of a task: the work itself, with signs of life, and the record of it.
 
 use super::assignment::Job;
+use super::lease::{self, Lease};
 use super::pool::Slot;
 use super::update::{self, Updated};
 use super::{Shared, update::Report};
@@ -17,6 +18,8 @@ use std::sync::atomic::Ordering;
 pub struct Handed {
     /// The task.
     pub task: PolledTask,
+    /// When it has to show a sign of life.
+    pub lease: Lease,
     /// When the answer that handed it out was read.
     pub polled_ns: u64,
     /// Pool that does it.
@@ -59,7 +62,7 @@ async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job) -> Done {
     let end_ns = |work_s: f64| started_ns + real_ns(work_s, shared.spec.speed);
     let mut steps_s = BTreeMap::new();
     let planned = async {
-        let mut lease = Lease::new(&handed.task, handed.polled_ns);
+        let mut lease = handed.lease;
         let (mut begun_ns, mut worked_s) = (started_ns, 0.0);
         for (step, step_s) in &job.steps_s {
             worked_s += step_s;
@@ -78,27 +81,11 @@ async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job) -> Done {
     Done { started_ns, finished_ns: clock::now_ns(), steps_s, reported }
 }
 
-/// When the next sign of life is due. A lease that is extended at 0.8 of its time survives one lost extension.
-struct Lease {
-    every_ns: u64,
-    next_ns: u64,
-}
-
-impl Lease {
-    fn new(task: &PolledTask, polled_ns: u64) -> Self {
-        let every_ns = real_ns(task.response_timeout_seconds * 0.8, 1.0);
-        let never = task.response_timeout_seconds <= 0.0;
-        Self { every_ns, next_ns: if never { u64::MAX } else { polled_ns + every_ns } }
-    }
-}
-
 async fn sleep(shared: &Arc<Shared>, handed: &Handed, lease: &mut Lease, until_ns: u64) {
     while lease.next_ns < until_ns {
         shared.timer.sleep_until(lease.next_ns).await;
-        lease.next_ns = clock::now_ns() + lease.every_ns;
-        // Beside the work, so that a slow answer does not make the task longer.
-        let (target, task, worker) = (shared.spec.target.clone(), handed.task.clone(), handed.worker.clone());
-        tokio::spawn(async move { update::extend_lease(&target, &task, &worker).await });
+        lease.renew();
+        lease::extend(&shared.spec.target, &handed.task, &handed.worker);
     }
     shared.timer.sleep_until(until_ns).await;
 }
