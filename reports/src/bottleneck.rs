@@ -150,6 +150,13 @@ mod tests {
         );
         late.tasks[3].after = vec!["a".into()];
         assert_eq!(widest(&late, "dev"), 3);
+        // `a` before `c` and `d`, `b` before `c`: two at once, which a first match of `a` with `c` would miss.
+        let mut crossed = diamond();
+        for (task, after) in crossed.tasks.iter_mut().zip([vec![], vec![], vec!["a", "b"], vec!["a"]]) {
+            task.pool = "dev".into();
+            task.after = after.into_iter().map(str::to_owned).collect();
+        }
+        assert_eq!(widest(&crossed, "dev"), 2);
         // Ten workflows keep 10 × 300 / 300 = 10 slots busy; 10 / 0.7 rounds up to 15.
         assert_eq!(suggested(&diamond(), "dev", 10, 20), 15);
         assert_eq!(suggested(&diamond(), "dev", 1, 2), 2, "more slots than tasks at once help nobody: 1.4");

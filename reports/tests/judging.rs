@@ -173,7 +173,9 @@ fn durations_are_unknown_without_a_level_that_runs_one_at_a_time() {
 fn the_summary_says_which_pool_is_short_when_waiting_is_material() {
     let waiting = Made { concurrency: 4, slots: 2, wait_ms: |_| (400, 0), ..level("4x", 8) };
     let summary = judged(run(&[level("1x", 6), waiting]));
-    assert_eq!(summary.levels[0].bottleneck, None, "2 ms of 2 s is not material");
+    let little = Made { concurrency: 4, slots: 2, wait_ms: |_| (19, 0), ..level("4x", 8) };
+    let immaterial = judged(run(&[level("1x", 6), little]));
+    assert_eq!(immaterial.levels[1].bottleneck, None, "1.9 s of 200 s are not material");
     let bottleneck = summary.levels[1].bottleneck.as_ref().unwrap();
     assert_eq!(bottleneck.slots, 2);
     // Four workflows keep 4 × 100/200 = 2 slots of a pool busy if nothing waits; 2 / 0.7 rounds up to 3.
