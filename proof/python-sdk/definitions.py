@@ -17,6 +17,7 @@ MANUAL_TYPE = "sdk_manual"
 # so 5 s is the shortest lease that it always extends in time.
 LEASE_S = 6
 LONG_WORK_S = 9.0
+LONG_SLOTS = 2
 
 
 @dataclass(frozen=True)

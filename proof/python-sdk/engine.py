@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -51,13 +50,6 @@ class Engine:
         assert self._process is not None, "start comes before kill"
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
-
-    def kill_and_restart(self) -> float:
-        """Seconds without a healthy engine."""
-        began = time.monotonic()
-        self.kill()
-        self.start()
-        return time.monotonic() - began
 
     def _read_address(self, answer: Path) -> bool:
         assert self._process is not None, "start sets the process first"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """`event` is started, finished, raised, in_progress, poll_failed or result_lost."""
+    """`event` is started, finished, raised, in_progress, poll_failed, result_lost or slots_free."""
 
     event: str
     task_type: str
@@ -18,6 +18,7 @@ class Entry:
     retry_count: int = 0
     poll_count: int = 0
     nonce: str = ""
+    free_slots: int = 0
     pid: int = 0
     at: float = 0.0
 

@@ -11,16 +11,16 @@ from conductor.client.automator.task_handler import TaskHandler
 from conductor.client.configuration.configuration import Configuration
 from conductor.client.worker.worker import Worker
 
-from definitions import FULL_22_SLOTS, LEASED_TYPE, LONG_WORK_S, UNLEASED_TYPE, Step, read_steps
+from definitions import FULL_22_SLOTS, LEASED_TYPE, LONG_SLOTS, LONG_WORK_S, UNLEASED_TYPE, Step, read_steps
 from journal import Journal
-from work import FailsTwice, InSteps, LongAtFirst, Outage, Refuses, Work
+from work import FailsTwice, InSteps, LongAtFirst, Refuses, SdkEvents, Succeeds
 
 SECONDS_PER_WORKFLOW_SECOND = 0.001
 
 
 def full_22(journal: Journal, steps: list[Step]) -> list[Worker]:
     return [
-        Worker(step.task, Work(journal, step.work_s * SECONDS_PER_WORKFLOW_SECOND), thread_count=FULL_22_SLOTS)
+        Worker(step.task, Succeeds(journal, step.work_s * SECONDS_PER_WORKFLOW_SECOND), thread_count=FULL_22_SLOTS)
         for step in steps
     ]
 
@@ -30,8 +30,8 @@ def special(journal: Journal) -> list[Worker]:
         Worker("sdk_fails_twice", FailsTwice(journal, 0.05)),
         Worker("sdk_refuses", Refuses(journal, 0.05)),
         Worker("sdk_in_steps", InSteps(journal, 0.05)),
-        Worker(LEASED_TYPE, LongAtFirst(journal, LONG_WORK_S), thread_count=2, lease_extend_enabled=True),
-        Worker(UNLEASED_TYPE, LongAtFirst(journal, LONG_WORK_S), thread_count=2),
+        Worker(LEASED_TYPE, LongAtFirst(journal, LONG_WORK_S), thread_count=LONG_SLOTS, lease_extend_enabled=True),
+        Worker(UNLEASED_TYPE, LongAtFirst(journal, LONG_WORK_S), thread_count=LONG_SLOTS),
     ]
 
 
@@ -54,7 +54,7 @@ def main() -> None:
         configuration=Configuration(server_api_url=given.sdk_url, log_level=logging.INFO),
         scan_for_annotated_workers=not is_full_22,
         import_modules=None if is_full_22 else ["decorated"],
-        event_listeners=[Outage(journal)],
+        event_listeners=[SdkEvents(journal)],
     ) as handler:
         handler.start_processes()
         handler.join_processes()

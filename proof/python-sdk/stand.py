@@ -24,7 +24,7 @@ TERMINAL = {"COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED"}
 
 
 @dataclass(frozen=True)
-class Bench:
+class Stand:
     engine: Engine
     metadata: MetadataClient
     workflow: WorkflowClient
@@ -51,17 +51,22 @@ class Bench:
         )
         return self.read(workflow_id)
 
-    def log_lines(self, words: str) -> int:
-        """How many lines the workers' SDK logged with these words."""
-        return sum(words in line for log in self.room.glob("workers-*.log") for line in log.read_text().splitlines())
+    def log_lines(self, *words: str) -> int:
+        """How many lines the workers' SDK logged with all these words."""
+        return sum(
+            all(word in line for word in words)
+            for log in self.room.glob("workers-*.log")
+            for line in log.read_text().splitlines()
+        )
 
     @contextmanager
     def workers(self, which: str) -> Iterator[None]:
         """SDK workers in processes of their own, stopped at the end."""
         with (self.room / f"workers-{which}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("worker_main.py"), "--set", which]
-                + ["--sdk-url", self.engine.sdk_url, "--journal", self.journal.path, "--workflows", self.workflows],
+                [sys.executable, str(Path(__file__).with_name("worker_main.py")), "--set", which]
+                + ["--sdk-url", self.engine.sdk_url, "--journal", str(self.journal.path)]
+                + ["--workflows", str(self.workflows)],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -79,9 +84,9 @@ def records(workflow: Workflow, ref: str = "step_1") -> list[Task]:
     return [task for task in workflow.tasks if task.reference_task_name == ref]
 
 
-def open_bench(engine: Engine, workflows: Path, room: Path) -> Bench:
+def open_stand(engine: Engine, workflows: Path, room: Path) -> Stand:
     clients = OrkesClients(Configuration(server_api_url=engine.sdk_url))
-    return Bench(
+    return Stand(
         engine=engine,
         metadata=clients.get_metadata_client(),
         workflow=clients.get_workflow_client(),
