@@ -37,11 +37,11 @@ pub enum DurationsError {
         /// The column.
         column: String,
     },
-    /// A duration that isn't a positive number.
+    /// A duration that isn't a number of seconds.
     #[error(
-        "line {line}: `{column}` is `{value}`; accepted is a number of seconds above 0, such as 240 or 0.5"
+        "line {line}: `{column}` is `{value}`; accepted is a number of seconds from 0 (a task that does nothing) up, such as 240 or 0.5"
     )]
-    NotPositive {
+    NotADuration {
         /// Line in the file, from 1.
         line: u64,
         /// The column.
@@ -276,8 +276,8 @@ fn filled(record: &StringRecord, at: usize, line: u64, column: &str) -> Result<S
 fn seconds(record: &StringRecord, at: usize, line: u64, column: &str) -> Result<f64, DurationsError> {
     let value = record.get(at).unwrap_or("");
     match value.parse::<f64>() {
-        Ok(s) if s.is_finite() && s > 0.0 => Ok(s),
-        _ => Err(DurationsError::NotPositive { line, column: column.to_owned(), value: value.to_owned() }),
+        Ok(s) if s.is_finite() && s >= 0.0 => Ok(s),
+        _ => Err(DurationsError::NotADuration { line, column: column.to_owned(), value: value.to_owned() }),
     }
 }
 
@@ -349,8 +349,8 @@ mod tests {
     fn says_where_and_what_is_accepted() {
         for (text, wants) in [
             ("ref,task,agent,after\n", vec!["line 1", "`s`", "`ref`, `task`, `agent`, `after`"]),
-            ("ref,task,agent,s,after\nt1,a,qa,zero,\n", vec!["line 2", "`s` is `zero`", "above 0"]),
-            ("ref,task,agent,s,after\nt1,a,qa,1,\nt2,a,qa,0,\n", vec!["line 3", "`0`"]),
+            ("ref,task,agent,s,after\nt1,a,qa,zero,\n", vec!["line 2", "`s` is `zero`", "from 0"]),
+            ("ref,task,agent,s,after\nt1,a,qa,1,\nt2,a,qa,-1,\n", vec!["line 3", "`-1`"]),
             ("ref,task,agent,s,after\nt1,a,qa,inf,\n", vec!["line 2", "`inf`"]),
             ("ref,task,agent,s,after\nt1,a,qa,1,\nt1,b,qa,1,\n", vec!["line 3", "`t1` is on line 2"]),
             ("ref,task,agent,s,after\nt1,a,,1,\n", vec!["line 2", "`agent` is empty"]),

@@ -39,6 +39,8 @@ pub enum Record {
     Final(FinalWorkflow),
     /// A resource sample of one process.
     Resource(Resource),
+    /// How long the disk takes to append and sync.
+    DiskSyncs(DiskSyncs),
     /// Something that a reader of the run should know (a target that restarted, a cap that was hit).
     Note(Note),
     /// Always the last line of a whole history: without it the run was cut off.
@@ -323,6 +325,18 @@ pub struct Resource {
     pub cpu_s: f64,
     /// Resident memory, bytes.
     pub resident_bytes: u64,
+}
+
+/// A probe of the disk that holds the run directory: appends of a page, each synced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskSyncs {
+    /// When it began.
+    pub at_ns: u64,
+    /// Bytes of each append.
+    pub bytes: u64,
+    /// How long each append with its sync took.
+    pub took_ns: Vec<u64>,
 }
 
 /// A remark on the run.

@@ -1,8 +1,8 @@
 //! The reader of a history: strict in the middle, forgiving only about an end that is missing.
 
 use super::{
-    Call, Execution, FinalWorkflow, Footer, Header, LevelEnd, LevelMark, Note, Observed, Record, Resource,
-    SCHEMA_VERSION, Start,
+    Call, DiskSyncs, Execution, FinalWorkflow, Footer, Header, LevelEnd, LevelMark, Note, Observed, Record,
+    Resource, SCHEMA_VERSION, Start,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub struct History {
     pub finals: Vec<FinalWorkflow>,
     /// Samples of what processes use.
     pub resources: Vec<Resource>,
+    /// Probes of the disk.
+    pub disk_syncs: Vec<DiskSyncs>,
     /// Remarks.
     pub notes: Vec<Note>,
     /// How the run ended.
@@ -81,6 +83,7 @@ impl History {
             calls: Vec::new(),
             finals: Vec::new(),
             resources: Vec::new(),
+            disk_syncs: Vec::new(),
             notes: Vec::new(),
             footer: None,
             truncated: true,
@@ -98,6 +101,7 @@ impl History {
             Record::Call(r) => self.calls.push(r),
             Record::Final(r) => self.finals.push(r),
             Record::Resource(r) => self.resources.push(r),
+            Record::DiskSyncs(r) => self.disk_syncs.push(r),
             Record::Note(r) => self.notes.push(r),
             Record::Footer(r) => self.footer = Some(r),
         }

@@ -10,6 +10,7 @@ mod queue;
 mod resource;
 mod success;
 mod throughput;
+mod turnaround;
 
 pub(crate) use api::samples as api_samples;
 pub(crate) use driver::{lags, overruns};
@@ -149,10 +150,12 @@ pub fn all(run: &Joined<'_>) -> Vec<Measure> {
         queue::measure(level, run.speed, &mut out);
         api::measure(level, &mut out);
         throughput::measure(level, &mut out);
+        turnaround::measure(level, run.history, &mut out);
         driver::measure(level, run.history, &mut out);
     }
     across::measure(run, &mut out);
     resource::measure(run.history, &mut out);
+    turnaround::disk(run.history, &mut out);
     out
 }
 
