@@ -19,8 +19,9 @@ def prepare(stand: Stand) -> None:
 
 
 def poll(stand: Stand) -> Task:
-    (task,) = stand.task.batch_poll_tasks(MANUAL_TYPE, worker_id="prover", count=1, timeout_in_millisecond=1000)
-    return task
+    tasks = stand.task.batch_poll_tasks(MANUAL_TYPE, worker_id="prover", count=1, timeout_in_millisecond=1000)
+    expect(len(tasks), 1, "tasks in a poll")
+    return tasks[0]
 
 
 def answer(stand: Stand, task: Task, status: str, reason: str | None = None) -> None:

@@ -103,7 +103,9 @@ def kill_when(stand: Stand, ids: list[str], finished: int, stay_away: Callable[[
     in_hand = tasks_in_hand(stand, ids)
     stay_away()
     stand.engine.start()
-    return Kill(before, in_hand, time.monotonic() - began)
+    outage_s = time.monotonic() - began
+    check_nothing_changed(before, [stand.read(workflow_id) for workflow_id in ids])
+    return Kill(before, in_hand, outage_s)
 
 
 def failed_polls(stand: Stand) -> int:

@@ -28,6 +28,11 @@ def statuses(tasks: list[Task]) -> list[str]:
     return [task.status for task in tasks]
 
 
+def only_record(workflow: Workflow) -> Task:
+    expect(len(records(workflow)), 1, f"number of records, {statuses(records(workflow))}")
+    return records(workflow)[0]
+
+
 def fails_then_succeeds(stand: Stand, workflow_id: str) -> str:
     workflow = stand.finish(workflow_id, LIMIT_S)
     attempts = records(workflow)
@@ -53,7 +58,7 @@ def refuses_for_good(stand: Stand, workflow_id: str) -> str:
 
 def is_called_again(stand: Stand, workflow_id: str) -> str:
     workflow = stand.finish(workflow_id, LIMIT_S)
-    (task,) = records(workflow)
+    task = only_record(workflow)
     expect(task.poll_count, 3, "pollCount")
     check_finished(stand, workflow, task)
     expect([entry.poll_count for entry in stand.journal.of(workflow_id, "in_progress")], [1, 2], "calls in progress")
@@ -65,7 +70,7 @@ def is_called_again(stand: Stand, workflow_id: str) -> str:
 
 def extends_its_lease(stand: Stand, workflow_id: str) -> str:
     workflow = stand.finish(workflow_id, LIMIT_S)
-    (task,) = records(workflow)
+    task = only_record(workflow)
     expect(task.poll_count, 1, "pollCount")
     check_finished(stand, workflow, task)
     took_ms = task.end_time - task.start_time
@@ -120,7 +125,7 @@ def has_answered(stand: Stand, task: Task) -> bool:
 
 def is_decorated(stand: Stand, made: decorated.Made, workflow_id: str) -> str:
     workflow = stand.finish(workflow_id, LIMIT_S)
-    (task,) = records(workflow)
+    task = only_record(workflow)
     expect(workflow.status, "COMPLETED", "workflow")
     expect(task.output_data, {"project": made.output}, "output")
     expect(stand.metadata.get_task_def(made.task_type).retry_count, made.retry_count, "retryCount of the definition")
