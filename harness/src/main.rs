@@ -7,6 +7,7 @@ mod failure;
 mod journal;
 mod load;
 mod plan;
+mod program;
 mod run;
 mod scenario;
 mod target;

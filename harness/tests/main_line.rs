@@ -62,6 +62,26 @@ fn the_same_seed_gives_the_same_plan() {
 }
 
 #[test]
+fn a_build_in_the_middle_of_a_run_does_not_hurt_it() {
+    let folder = tempdir().unwrap();
+    let copy = folder.path().join("shakedown");
+    fs::copy(env!("CARGO_BIN_EXE_shakedown"), &copy).unwrap();
+    let mut command = std::process::Command::new(&copy);
+    let mut running = command
+        .args(["run", "smoke"])
+        .stdout(std::process::Stdio::null())
+        .current_dir(folder.path())
+        .spawn()
+        .unwrap();
+    wait_for("the first level", || {
+        let history = fs::read_to_string(run_directory(folder.path())?.join("history.jsonl")).ok()?;
+        history.contains("\"kind\":\"level_began\"").then_some(())
+    });
+    fs::remove_file(&copy).unwrap();
+    assert!(running.wait().unwrap().success(), "the second level has a load child of its own");
+}
+
+#[test]
 fn tasks_that_fail_fail_the_run() {
     let folder = tempdir().unwrap();
     let run = shakedown(folder.path(), &["run", "smoke", "--set", "workers.terminal_failure_rate=1"]);

@@ -1,6 +1,7 @@
 //! The parent's side of the load child: start it, and take over what it recorded.
 
 use super::spec::{BEGAN, LoadSpec};
+use crate::program;
 use anyhow::Context as _;
 use shakedown_chaos::substrate::local::{Node, Ready, Spec};
 use std::path::{Path, PathBuf};
@@ -29,8 +30,7 @@ pub fn start(spec: &LoadSpec, folder: &Path) -> anyhow::Result<LoadChild> {
     let (spec_file, records) = (file("spec.json"), file("jsonl"));
     let text = serde_json::to_vec_pretty(spec)?;
     std::fs::write(&spec_file, text).with_context(|| format!("cannot write {}", spec_file.display()))?;
-    let program =
-        std::env::current_exe().context("cannot find out which program this is, to start it as load")?;
+    let program = program::path().context("cannot find out which program this is, to start it as load")?;
     let node = Node::spawn(&Spec {
         name: format!("the load of level {}", spec.level),
         program,

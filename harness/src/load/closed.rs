@@ -5,7 +5,6 @@ use super::watch;
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::target::outcome;
-use crate::target::wire::is_terminal;
 use anyhow::Context as _;
 use goose::client::GooseClientBuilder;
 use goose::config::GooseConfiguration;
@@ -176,7 +175,7 @@ async fn observe(
         }));
         let status = sent.text.ok().and_then(|text| status_in(&text));
         let failed = status.is_none();
-        let ended = status.as_deref().is_some_and(is_terminal);
+        let ended = status.as_deref().is_some_and(watch::is_terminal);
         if ended || sent.done_ns >= give_up_ns {
             return Observed {
                 level: spec.level.clone(),

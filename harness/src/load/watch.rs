@@ -17,6 +17,11 @@ pub fn pause(now_ns: u64, started_ns: u64, expected_ns: u64, failed: bool) -> Du
     if failed || now_ns > started_ns + expected_ns / 2 * 3 { OVERDUE } else { NEAR }
 }
 
+/// True for a workflow status that never changes by itself.
+pub fn is_terminal(status: &str) -> bool {
+    matches!(status, "COMPLETED" | "FAILED" | "TIMED_OUT" | "TERMINATED")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The target of a run: the reference engine as a child process of ours, or a server that somebody else runs.
 
 use crate::failure::{Blame, Result};
+use crate::program;
 use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::substrate::local::{Node, Ready, Spec};
@@ -56,8 +57,7 @@ pub async fn provision(url: Option<&str>, folder: &Path, logs: &Path) -> Result<
     if let Some(url) = url {
         return Ok(Host { target: Conductor::new(url).blame_input()?, node: None });
     }
-    let program =
-        std::env::current_exe().context("cannot find out which program this is, to start it as engine")?;
+    let program = program::path().context("cannot find out which program this is, to start it as engine")?;
     let store = format!("sqlite:{}", folder.join("engine.db").display());
     let spec = Spec {
         name: "the engine".to_owned(),

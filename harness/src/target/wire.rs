@@ -97,8 +97,3 @@ pub struct TaskResult<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_for_incompletion: Option<&'r str>,
 }
-
-/// True for a workflow status that never changes by itself.
-pub fn is_terminal(status: &str) -> bool {
-    matches!(status, "COMPLETED" | "FAILED" | "TIMED_OUT" | "TERMINATED")
-}
