@@ -147,6 +147,30 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// A slip anywhere in a good file is taken or refused with a place in the file, never with a panic.
+        #[test]
+        fn a_slip_anywhere_is_taken_or_placed(at in 0..GOOD.len(), length in 0..40usize, typed in "[a-z0-9=\\[\\]\"{}. \n]{0,8}") {
+            let mut text = GOOD.to_owned();
+            text.replace_range(at..(at + length).min(GOOD.len()), &typed);
+            if let Err(error) = parse("my.toml", &text) {
+                proptest::prop_assert!(error.to_string().starts_with("my.toml"));
+                proptest::prop_assert!(!error.problem.is_empty());
+            }
+        }
+
+        /// A resolved scenario is written as TOML that reads back as itself: the run directory can be run again.
+        #[test]
+        fn what_was_resolved_can_be_run_again(seed in 0..=i64::MAX.unsigned_abs(), speed in 0.1..1e5f64, drain in 0.001..1e6f64) {
+            let mut scenario = parse("smoke.toml", GOOD).unwrap();
+            scenario.seed = seed;
+            scenario.speed = crate::scenario::speed::Speed::Factor(speed);
+            scenario.level[0].drain = crate::scenario::units::RealTime(drain);
+            let text = toml::to_string(&scenario).unwrap();
+            proptest::prop_assert_eq!(parse("again.toml", &text).unwrap(), scenario);
+        }
+    }
+
     #[test]
     fn the_nearest_word_wins_and_strangers_have_none() {
         assert_eq!(nearest("wavs", ["name", "waves"].into_iter()), Some("waves"));
