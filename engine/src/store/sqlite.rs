@@ -268,6 +268,22 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_rolls_back_and_the_store_goes_on_when_there_is_space() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Sqlite::open(&dir.path().join("journal.db"), Synchronous::Full).unwrap();
+        store.append(0, b"[]").unwrap();
+        let limit = |pages: i64| format!("PRAGMA max_page_count={pages}");
+        let set = |store: &Sqlite, pages| store.connection.query_row(&limit(pages), [], |_| Ok(())).unwrap();
+        set(&store, 4);
+        let refused = store.append(1, &vec![b' '; 100_000]).unwrap_err();
+        assert!(matches!(refused, AppendError::Full(_)), "{refused}");
+        assert_eq!(replayed(&mut store).len(), 1);
+        set(&store, 1_000_000);
+        store.append(1, &vec![b' '; 100_000]).unwrap();
+        assert_eq!(replayed(&mut store).len(), 2);
+    }
+
+    #[test]
     fn a_missing_folder_is_named() {
         let refused = Sqlite::open(Path::new("/nonexistent/folder/j.db"), Synchronous::Full).err().unwrap();
         assert!(refused.to_string().contains("/nonexistent/folder/j.db"), "{refused}");

@@ -1,0 +1,129 @@
+//! What the writer does when the disk does not: a full disk changes nothing and is told, a broken one ends it
+//! before anybody was answered.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use shakedown_engine::api::{Api, routes};
+use shakedown_engine::store::{AppendError, Memory, Store, StoreError};
+use shakedown_engine::writer::{Handle, Writer, WriterError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use tower::ServiceExt;
+
+const WELL: u8 = 0;
+const FULL: u8 = 1;
+const BROKEN: u8 = 2;
+
+/// A journal whose disk is well, full or broken, as the test says.
+struct Moody {
+    journal: Memory,
+    mood: Arc<AtomicU8>,
+}
+
+impl Store for Moody {
+    fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
+        match self.mood.load(Ordering::SeqCst) {
+            WELL => self.journal.append(position, frame),
+            FULL => Err(AppendError::Full("planted".into())),
+            _ => Err(AppendError::Broken("planted".into())),
+        }
+    }
+
+    fn replay(&mut self, apply: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<u64, StoreError> {
+        self.journal.replay(apply)
+    }
+}
+
+struct Stage {
+    routes: axum::Router,
+    mood: Arc<AtomicU8>,
+    clock: Arc<AtomicU64>,
+    writer: JoinHandle<Result<(), WriterError>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mood = Arc::new(AtomicU8::new(WELL));
+        let clock = Arc::new(AtomicU64::new(1_000_000));
+        let time = Arc::clone(&clock);
+        let store = Moody { journal: Memory::default(), mood: Arc::clone(&mood) };
+        let writer = Writer::open(Box::new(store), Box::new(move || time.load(Ordering::SeqCst))).unwrap();
+        let (handle, requests) = Handle::channel();
+        let writer = std::thread::spawn(move || writer.run(&requests));
+        Self { routes: routes(Api { writer: handle }), mood, clock, writer }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, String) {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder().method(method).uri(path).body(body).unwrap();
+        let answer = self.routes.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    async fn with_workflow() -> (Self, String) {
+        let stage = Self::new();
+        let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
+        assert_eq!(stage.ask("POST", "/api/metadata/workflow", def).await.0, 200);
+        let (status, id) = stage.start().await;
+        assert_eq!(status, 200);
+        (stage, id)
+    }
+
+    async fn start(&self) -> (u16, String) {
+        self.ask("POST", "/api/workflow", json!({"name": "w"})).await
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_changes_nothing_and_passes() {
+    let (stage, id) = Stage::with_workflow().await;
+    stage.mood.store(FULL, Ordering::SeqCst);
+    for _ in 0..3 {
+        let (status, body) = stage.start().await;
+        assert_eq!(status, 507, "{body}");
+        assert!(body.contains("free space and try again"), "{body}");
+    }
+    let poll = "/api/tasks/poll/batch/a?timeout=0";
+    assert_eq!(stage.ask("GET", poll, Value::Null).await.0, 507);
+    assert_eq!(stage.ask("GET", "/health", Value::Null).await.0, 503);
+    // What is durable can be read, and shows nothing of what was refused.
+    let (status, workflow) = stage.ask("GET", &format!("/api/workflow/{id}"), Value::Null).await;
+    assert_eq!(status, 200);
+    let workflow: Value = serde_json::from_str(&workflow).unwrap();
+    assert_eq!(workflow["tasks"][0]["status"], "SCHEDULED");
+    assert_eq!(stage.ask("GET", "/api/tasks/queue/size?taskType=a", Value::Null).await.1, "1");
+
+    stage.mood.store(WELL, Ordering::SeqCst);
+    assert_eq!(stage.start().await.0, 200);
+    assert_eq!(stage.ask("GET", "/health", Value::Null).await.0, 200);
+    assert_eq!(stage.ask("GET", "/api/tasks/queue/size?taskType=a", Value::Null).await.1, "2");
+}
+
+#[tokio::test]
+async fn a_broken_disk_ends_the_writer_and_nobody_is_told_that_it_worked() {
+    let (stage, _) = Stage::with_workflow().await;
+    stage.mood.store(BROKEN, Ordering::SeqCst);
+    let (status, body) = stage.start().await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("may or may not have been carried out"), "{body}");
+    let error = stage.writer.join().unwrap().unwrap_err();
+    assert!(matches!(error, WriterError::Append(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_does_not_take_time_back() {
+    let (stage, id) = Stage::with_workflow().await;
+    stage.clock.store(500_000, Ordering::SeqCst);
+    let (_, later) = stage.start().await;
+    let created =
+        |text: String| serde_json::from_str::<Value>(&text).unwrap()["createTime"].as_u64().unwrap();
+    let first = created(stage.ask("GET", &format!("/api/workflow/{id}"), Value::Null).await.1);
+    let second = created(stage.ask("GET", &format!("/api/workflow/{later}"), Value::Null).await.1);
+    assert!(second >= first, "{second} < {first}");
+}
