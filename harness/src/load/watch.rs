@@ -1,11 +1,15 @@
 //! How a started workflow is watched to its end without loading the target: pure.
 
+use crate::clock;
 use std::time::Duration;
 
 /// Pause between reads while the end is near: the error of the observed end, and so small.
 const NEAR: Duration = Duration::from_millis(5);
 /// Pause when the workflow is long overdue: then it is the delay that counts, not its last milliseconds.
 const OVERDUE: Duration = Duration::from_millis(50);
+
+/// A workflow that is shorter than this is never called overdue before.
+const SHORT: Duration = Duration::from_millis(200);
 
 /// When the first read is worth its cost: at 90 % of the expected length.
 pub fn first_read_ns(started_ns: u64, expected_ns: u64) -> u64 {
@@ -14,7 +18,8 @@ pub fn first_read_ns(started_ns: u64, expected_ns: u64) -> u64 {
 
 /// How long to wait between two reads.
 pub fn pause(now_ns: u64, started_ns: u64, expected_ns: u64, failed: bool) -> Duration {
-    if failed || now_ns > started_ns + expected_ns / 2 * 3 { OVERDUE } else { NEAR }
+    let overdue_ns = started_ns + expected_ns + clock::nanos(SHORT).max(expected_ns / 2);
+    if failed || now_ns > overdue_ns { OVERDUE } else { NEAR }
 }
 
 /// True for a workflow status that never changes by itself.
@@ -28,9 +33,11 @@ mod tests {
 
     #[test]
     fn reads_are_dense_only_around_the_expected_end() {
-        assert_eq!(first_read_ns(100, 1_000), 1_000);
-        assert_eq!(pause(1_500, 100, 1_000, false), NEAR);
-        assert_eq!(pause(1_601, 100, 1_000, false), OVERDUE);
-        assert_eq!(pause(900, 100, 1_000, true), OVERDUE);
+        const S: u64 = 1_000_000_000;
+        assert_eq!(first_read_ns(S, 10 * S), 10 * S);
+        assert_eq!(pause(15 * S, S, 10 * S, false), NEAR);
+        assert_eq!(pause(17 * S, S, 10 * S, false), OVERDUE);
+        assert_eq!(pause(9 * S, S, 10 * S, true), OVERDUE);
+        assert_eq!(pause(S + S / 10, S, 0, false), NEAR, "a workflow without work takes some time too");
     }
 }

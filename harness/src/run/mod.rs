@@ -2,6 +2,7 @@
 
 mod definitions;
 mod directory;
+mod disk_probe;
 pub mod interrupt;
 mod level;
 pub mod machine;
@@ -112,11 +113,17 @@ async fn phases(
     }
     let mut stage = Stage { order, plan, directory, journal, interrupt, progress, host, sampler };
     verify(&stage).await?;
+    if order.scenario.disk_probe {
+        disk_probe::run(&stage).await?;
+    }
     let fleet = Fleet::start(fleet_spec(&stage)).context("the workers can't be started")?;
     let loaded = load(&mut stage, &fleet).await;
     stage.progress.phase("reading back what the target knows");
     fleet.stop().await;
     let (starts, ending) = loaded?;
+    if order.scenario.disk_probe && ending.cut_short.is_none() {
+        disk_probe::run(&stage).await?;
+    }
     if stage.host.lost().is_none() {
         if ending.cut_short.is_none()
             && let Err(error) = steady::verify(&stage.host.target).await

@@ -32,6 +32,9 @@ pub struct Scenario {
     /// True: it means to saturate the machine, so the driver's CPU alone invalidates nothing.
     #[serde(default)]
     pub shared_cpu: bool,
+    /// True: the disk's own append and sync is measured before and after the load.
+    #[serde(default)]
+    pub disk_probe: bool,
     /// Fixes every draw.
     pub seed: u64,
     /// Workflow seconds per real second.

@@ -76,6 +76,9 @@ impl Timer {
 
     /// Returns when the monotonic clock has reached `at_ns`.
     pub async fn sleep_until(&self, at_ns: u64) {
+        if at_ns <= clock::now_ns() {
+            return;
+        }
         let (wake, woken) = oneshot::channel();
         let first = {
             let mut state = self.shared.lock();
