@@ -11,6 +11,15 @@ pub fn encode(events: &[Event]) -> Vec<u8> {
     serde_json::to_vec(events).expect("events hold JSON values and string keys only")
 }
 
+/// A frame of `bytes` that holds no event: shows whether there is space.
+#[must_use]
+pub fn padding(bytes: usize) -> Vec<u8> {
+    let mut frame = vec![b' '; bytes.max(2)];
+    frame[0] = b'[';
+    frame[1] = b']';
+    frame
+}
+
 /// The events of a frame.
 ///
 /// # Errors

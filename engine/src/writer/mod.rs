@@ -22,6 +22,8 @@ use waiting::Waiting;
 const BATCH: usize = 1024;
 /// Timers fired in one batch.
 const TIMERS: usize = 1024;
+/// Bytes that a trial append writes after a full disk: more than most batches, or the next one would fail again.
+const TRIAL: usize = 256 * 1024;
 /// The writer looks at the clock at least so often.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -129,7 +131,7 @@ impl Writer {
     }
 
     fn try_to_recover(&mut self) -> Result<bool, WriterError> {
-        match self.store.append(self.position, &store::encode(&[])) {
+        match self.store.append(self.position, &store::padding(TRIAL)) {
             Ok(()) => {
                 self.position += 1;
                 self.full = None;
