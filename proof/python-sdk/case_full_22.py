@@ -32,8 +32,8 @@ class Kill:
     outage_s: float
 
     def __str__(self) -> str:
-        done = sum(task.status == "COMPLETED" for workflow in self.before for task in workflow.tasks)
-        return f"{done} records completed, {self.in_hand} tasks in hand, away {self.outage_s:.2f} s"
+        done = sum(task.status == "COMPLETED" for workflow in self.before for task in worked(workflow))
+        return f"{done} tasks completed, {self.in_hand} tasks in hand, away {self.outage_s:.2f} s"
 
 
 def registers(stand: Stand) -> str:
@@ -70,7 +70,7 @@ def survives_kills(stand: Stand) -> str:
         check_nothing_changed(kill.before, after)
     for workflow in after:
         check_records(workflow, steps)
-        check_inputs(workflow, steps)
+        check_dataflow(workflow, steps)
     late, unknown = check_journal(stand, after)
     check_registered(stand)
     return tell(stand, kills, late, unknown)
@@ -106,6 +106,11 @@ def kill_when(stand: Stand, ids: list[str], finished: int, stay_away: Callable[[
     outage_s = time.monotonic() - began
     check_nothing_changed(before, [stand.read(workflow_id) for workflow_id in ids])
     return Kill(before, in_hand, outage_s)
+
+
+def worked(workflow: Workflow) -> list[Task]:
+    """The records that workers had to do with."""
+    return [task for task in workflow.tasks if task.task_type not in ("FORK", "JOIN")]
 
 
 def failed_polls(stand: Stand) -> int:
@@ -145,24 +150,21 @@ def check_records(workflow: Workflow, steps: list[Step]) -> None:
     expect({status for _, status in counts} - {"TIMED_OUT"}, set(), "other records")
 
 
-def check_inputs(workflow: Workflow, steps: list[Step]) -> None:
-    """Every task was given the nonces that the tasks before it had answered with."""
+def check_dataflow(workflow: Workflow, steps: list[Step]) -> None:
+    """Every task was given the nonces that the tasks before it had answered with; so was the output."""
     done = {task.reference_task_name: task for task in workflow.tasks if task.status == "COMPLETED"}
     for step in steps:
         wanted = {ref: done[ref].output_data["nonce"] for ref in step.after}
         expect(done[step.ref].input_data["after"], wanted, f"input of {step.ref}")
         expect(done[step.ref].output_data["after"], wanted, f"input of {step.ref} as its worker saw it")
+    last = {ref: done[ref].output_data["nonce"] for ref in ("t21", "t22")}
+    expect(workflow.output, {"nonces": last}, "output of the workflow")
 
 
 def check_journal(stand: Stand, workflows: list[Workflow]) -> tuple[int, int]:
     """Compares the workers' word with the records; counts late results and answers nobody got."""
     ids = [workflow.workflow_id for workflow in workflows]
-    tasks = {
-        task.task_id: task
-        for workflow in workflows
-        for task in workflow.tasks
-        if task.task_type not in ("FORK", "JOIN")
-    }
+    tasks = {task.task_id: task for workflow in workflows for task in worked(workflow)}
     finished = of_full_22(stand, ids, "finished")
     expect(most(of_full_22(stand, ids, "started")), 1, "how often a task was handed to a worker")
     expect(most(finished), 1, "how often a task was finished")
