@@ -9,6 +9,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
+use shakedown_engine::store::{Sqlite, Store, Synchronous};
 use shakedown_engine::{Options, StoreUrl, serve};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -117,5 +118,18 @@ fn disk(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, disk, sequence);
+fn store(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let mut store = Sqlite::open(&folder.path().join("journal.db"), Synchronous::Full).unwrap();
+    let frame = vec![b' '; 1000];
+    let mut position = 0;
+    criterion.bench_function("append a frame of 1 kB to the journal", |bencher| {
+        bencher.iter(|| {
+            store.append(position, &frame).unwrap();
+            position += 1;
+        });
+    });
+}
+
+criterion_group!(benches, disk, store, sequence);
 criterion_main!(benches);

@@ -94,6 +94,8 @@ async fn slot_for(
     tokio::pin!(slot);
     loop {
         tokio::select! {
+            // A free slot is taken without asking the timer.
+            biased;
             slot = &mut slot => return slot,
             () = shared.timer.sleep_until(lease.next_ns) => {
                 waiting.iter().for_each(|task| lease::extend(&shared.spec.target, task, worker));
