@@ -37,6 +37,9 @@ pub struct Summary {
     pub embedded: bool,
     /// Version of shakedown that made the run.
     pub version: String,
+    /// Arguments of `shakedown` that run the same plan again.
+    #[serde(default)]
+    pub again: Vec<String>,
     /// Wall clock at the start, epoch milliseconds.
     pub started_ms: u64,
     /// The machine that drove the load.
@@ -101,6 +104,7 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         target: header.target.clone(),
         embedded: header.embedded,
         version: header.version.clone(),
+        again: header.again.clone(),
         started_ms: header.started_ms,
         machine: header.machine.clone(),
         verdict,
@@ -165,11 +169,36 @@ fn level_summary(level: &LevelRun<'_>, speed: f64) -> LevelSummary {
 impl Summary {
     /// The command that runs the same plan again.
     pub fn reproduce(&self) -> String {
-        format!("shakedown run {} --seed {}", self.scenario, self.seed)
+        if self.again.is_empty() {
+            return format!("shakedown run {} --seed {}", self.scenario, self.seed);
+        }
+        let words = self.again.iter().map(|word| shell_word(word));
+        words.fold("shakedown".to_owned(), |line, word| line + " " + &word)
     }
 
     /// The measure of a name.
     pub fn measure(&self, name: &str) -> Option<&Measure> {
         measure::find(&self.measures, name)
+    }
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=%+,@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_word;
+
+    #[test]
+    fn words_with_anything_special_are_quoted() {
+        assert_eq!(shell_word("level.10x.waves=2"), "level.10x.waves=2");
+        assert_eq!(shell_word("my file.json"), "'my file.json'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
     }
 }

@@ -118,12 +118,54 @@ fn order(name: &str, args: &Args) -> anyhow::Result<Order> {
     let mut scenario = overrides::apply(scenario, &args.set)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.speed = args.speed.map_or(scenario.speed, Speed::Factor);
-    prepare::prepare(scenario, &origin)
+    let order = prepare::prepare(scenario, &origin)?;
+    Ok(Order { again: again(name, args, order.scenario.seed), ..order })
+}
+
+/// The arguments that run this one scenario again, with the seed that it had.
+fn again(name: &str, args: &Args, seed: u64) -> Vec<String> {
+    let mut words = vec!["run".to_owned()];
+    if args.workflow.is_none() {
+        words.push(name.to_owned());
+    }
+    let speed = args.speed.map(|speed| speed.to_string());
+    let mut option = |flag: &str, value: Option<&String>| {
+        words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    };
+    option("--workflow", args.workflow.as_ref());
+    option("--durations", args.durations.as_ref());
+    option("--duration-column", args.duration_column.as_ref());
+    option("--target", args.target.as_ref());
+    option("--speed", speed.as_ref());
+    args.set.iter().for_each(|set| option("--set", Some(set)));
+    option("--seed", Some(&seed.to_string()));
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_line_that_runs_it_again_says_all_that_mattered() {
+        let line = "x main --set level.10x.waves=2 --speed 900 --target http://127.0.0.1:1 --json";
+        let args = <Line as clap::Parser>::parse_from(line.split(' ')).args;
+        let words = again("main", &args, 7).join(" ");
+        assert_eq!(
+            words,
+            "run main --target http://127.0.0.1:1 --speed 900 --set level.10x.waves=2 --seed 7"
+        );
+        let own = "x --workflow a.json --durations b.csv --duration-column s";
+        let args = <Line as clap::Parser>::parse_from(own.split(' ')).args;
+        let words = again("load/own-workflow", &args, 1).join(" ");
+        assert_eq!(words, "run --workflow a.json --durations b.csv --duration-column s --seed 1");
+    }
 
     #[test]
     fn speeds_are_positive_numbers() {

@@ -203,5 +203,6 @@ fn header(order: &Order, place: &Place, directory: &Directory, started_ms: u64) 
         started_ns: clock::now_ns(),
         machine: machine::describe(),
         shared_cpu: order.scenario.shared_cpu,
+        again: order.again.clone(),
     }
 }

@@ -35,6 +35,8 @@ pub struct Order {
     pub speed: f64,
     /// Its workflows, by the scenario's name for them.
     pub workflows: BTreeMap<String, Prepared>,
+    /// Arguments of `shakedown` that make the same order again.
+    pub again: Vec<String>,
 }
 
 impl Order {
@@ -67,7 +69,7 @@ pub fn prepare(scenario: Scenario, origin: &Origin) -> anyhow::Result<Order> {
     let slowest = scenario.level.first().and_then(|level| workflows.get(&level.workflow));
     let speed = scenario.speed.resolve(slowest.map_or(0.0, |one| one.template.critical_path_s));
     let scenario = Scenario { speed: Speed::Factor(speed), ..scenario };
-    let order = Order { scenario, speed, workflows };
+    let order = Order { scenario, speed, workflows, again: Vec::new() };
     // Drawn again under the run's name; what can't be drawn is refused here, before anything is made.
     plan::draw(&order.scenario, &order.templates(), order.scenario.seed, "")
         .map_err(|error| anyhow!("{origin}: {error}"))?;

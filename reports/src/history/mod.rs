@@ -76,6 +76,9 @@ pub struct Header {
     /// `shared_cpu` of the scenario: the driver's CPU alone invalidates nothing.
     #[serde(default)]
     pub shared_cpu: bool,
+    /// Arguments of `shakedown` that run the same plan again; empty when the writer did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
 }
 
 /// A level of load begins.

@@ -85,6 +85,7 @@ fn empty() -> History {
         started_ns: 0,
         machine: BTreeMap::from([("cores".into(), "2".into())]),
         shared_cpu: false,
+        again: Vec::new(),
     };
     let text = serde_json::to_string(&shakedown_reports::history::Record::Header(header)).unwrap();
     History::parse("made", &(text + "\n")).unwrap()
