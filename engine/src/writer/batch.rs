@@ -31,12 +31,14 @@ pub(super) struct Batch<'a> {
     waiting: &'a mut Waiting,
     now: u64,
     events: Vec<Event>,
+    /// Sent first: who gets a task carries the flow on, who hears of the past can wait a moment.
+    handed: Vec<Answer>,
     answers: Vec<Answer>,
 }
 
 impl<'a> Batch<'a> {
     pub fn new(state: &'a mut State, waiting: &'a mut Waiting, now: u64) -> Self {
-        Self { state, waiting, now, events: Vec::new(), answers: Vec::new() }
+        Self { state, waiting, now, events: Vec::new(), handed: Vec::new(), answers: Vec::new() }
     }
 
     pub fn fire_timers(&mut self, limit: usize) {
@@ -79,15 +81,16 @@ impl<'a> Batch<'a> {
         self.answers.extend(expired.into_iter().map(|waiter| Answer::Tasks(waiter.poll.to, Vec::new())));
     }
 
-    pub fn finish(self) -> (Vec<Event>, Vec<Answer>) {
-        (self.events, self.answers)
+    pub fn finish(mut self) -> (Vec<Event>, Vec<Answer>) {
+        self.handed.append(&mut self.answers);
+        (self.events, self.handed)
     }
 
     fn serve_queue(&mut self, queue: &str) {
         while self.state.indexes().next_ready(queue).is_some_and(|at| at <= self.now) {
             let Some(Waiter { poll, .. }) = self.waiting.next(queue) else { return };
             let tasks = self.hand_out(&poll);
-            self.answers.push(Answer::Tasks(poll.to, tasks));
+            self.handed.push(Answer::Tasks(poll.to, tasks));
         }
     }
 

@@ -51,6 +51,8 @@ async fn poll_for_ever(
             Some(tasks) => {
                 pause = FIRST_PAUSE;
                 take(shared, pool, worker, works, tasks, exchange.done_ns).await;
+                // Work that takes no time reports before the next poll goes out.
+                tokio::task::yield_now().await;
             }
             None => {
                 journal_call(shared, "poll", &exchange);
