@@ -1,6 +1,6 @@
 //! The only reader of the engine's wall clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Now, in milliseconds since the epoch.
 #[must_use]
@@ -8,6 +8,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A clock that starts at the wall clock and goes on with the monotonic one: somebody who sets the wall clock
+/// neither ends every lease nor stops time.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn steady() -> impl Fn() -> u64 + Send {
+    let (wall, begun) = (now_ms(), Instant::now());
+    move || wall + u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Random bits for the seed of a command, from the operating system's hasher keys and the clock.

@@ -89,7 +89,7 @@ type Ended = oneshot::Receiver<Result<(), WriterError>>;
 /// The writer has a thread of its own: it waits for the disk.
 fn start_writer(url: &StoreUrl) -> Result<(Handle, Ended), EngineError> {
     let store = store::open(url).map_err(WriterError::from)?;
-    let writer = Writer::open(store, Box::new(clock::now_ms))?;
+    let writer = Writer::open(store, Box::new(clock::steady()))?;
     tracing::info!(store = %url, frames = writer.position(), "replayed the journal");
     let (handle, requests) = Handle::channel();
     let (tell, ended) = oneshot::channel();

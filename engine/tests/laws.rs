@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use shakedown_engine::machine::command::{Report, StartWorkflow, TaskUpdate};
-use shakedown_engine::machine::definition::{TaskDef, WorkflowDef};
+use shakedown_engine::machine::definition::{Kind, TaskDef, WorkflowDef};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
 use shakedown_engine::machine::workflow::WorkflowStatus;
@@ -19,7 +19,8 @@ use std::sync::Arc;
 enum Step {
     Start,
     Poll(u8, usize),
-    Report(usize, u8),
+    Report(usize, u8, u64),
+    ReportAny(usize, u8),
     Extend(usize),
     Pause(usize),
     Resume(usize),
@@ -32,7 +33,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => Just(Step::Start),
         6 => (any::<u8>(), 1..4_usize).prop_map(|(kind, count)| Step::Poll(kind, count)),
-        8 => (any::<usize>(), any::<u8>()).prop_map(|(task, report)| Step::Report(task, report)),
+        8 => (any::<usize>(), any::<u8>(), any::<u64>()).prop_map(|(task, report, bits)| Step::Report(task, report, bits)),
+        1 => (any::<usize>(), any::<u8>()).prop_map(|(record, report)| Step::ReportAny(record, report)),
         1 => any::<usize>().prop_map(Step::Extend),
         1 => any::<usize>().prop_map(Step::Pause),
         1 => any::<usize>().prop_map(Step::Resume),
@@ -128,8 +130,15 @@ impl World {
                 let queue = ["a", "b", "c"][usize::from(*kind) % 3].into();
                 Some(Command::Poll { queue, worker: Some("me".into()), count: *count })
             }
-            Step::Report(index, kind) => {
+            Step::Report(index, kind, bits) => {
                 let task = pick(*index, self.handed.len()).map(|index| self.handed[index]);
+                task.map(|task| Command::UpdateTask(Box::new(update(task, *kind, *bits))))
+            }
+            // Any record there is, polled or not, joins and forks too: clients may.
+            Step::ReportAny(index, kind) => {
+                let records = self.state.workflows().flat_map(|w| w.tasks.iter().map(|task| w.task_id(task)));
+                let records: Vec<TaskId> = records.collect();
+                let task = pick(*index, records.len()).map(|index| records[index]);
                 task.map(|task| Command::UpdateTask(Box::new(update(task, *kind, self.seed))))
             }
             Step::Extend(index) => {
@@ -152,6 +161,11 @@ impl World {
     fn check(&self) -> Result<(), TestCaseError> {
         prop_assert_eq!(self.state.indexes().compacted(), self.state.rebuilt_indexes());
         for workflow in self.state.workflows() {
+            let waits_for_somebody =
+                workflow.open_tasks().any(|task| workflow.node(task).kind == Kind::Simple);
+            if workflow.status == WorkflowStatus::Running {
+                prop_assert!(waits_for_somebody, "running, and nobody can bring it on: {:?}", workflow.tasks);
+            }
             if workflow.status.is_terminal() {
                 prop_assert_eq!(workflow.open_tasks().count(), 0, "open tasks in an ended workflow");
             }
@@ -169,18 +183,30 @@ impl World {
     }
 }
 
+/// Some output: empty, or with a float of any bits and a nest.
+fn payload(bits: u64) -> serde_json::Value {
+    let float = f64::from_bits(bits);
+    let nested = (0..bits % 60).fold(json!(bits), |inner, _| json!([inner]));
+    if bits.is_multiple_of(5) {
+        json!({})
+    } else {
+        json!({"float": float, "nested": nested, "text": bits.to_string()})
+    }
+}
+
 fn update(task: TaskId, kind: u8, seed: u64) -> TaskUpdate {
     let report = match kind % 8 {
         0 => Report::Failed,
         1 => Report::InProgress,
         2 if kind > 128 => Report::FailedWithTerminalError,
+        2 if kind > 96 => Report::Canceled,
         _ => Report::Completed,
     };
     TaskUpdate {
         workflow: task.workflow,
         task,
         report,
-        output: serde_json::Map::new(),
+        output: Arc::new(payload(seed)),
         reason: None,
         worker: None,
         callback_ms: 700,
@@ -209,7 +235,10 @@ proptest! {
             decode(frame).unwrap().iter().for_each(|event| replayed.evolve(event));
         }
         let tell = |state: &State| {
-            let told = state.workflows().map(|w| format!("{:?} {:?} {:?} {:?}", w.id, w.status, w.tasks, w.output));
+            let told = state.workflows().map(|w| {
+                let times = (w.created_at, w.updated_at, w.ended_at, w.retried_at);
+                format!("{:?} {:?} {times:?} {:?} {:?} {:?}", w.id, w.status, w.reason, w.tasks, w.output)
+            });
             told.collect::<Vec<_>>()
         };
         prop_assert_eq!(tell(&replayed), tell(&world.state));
@@ -226,7 +255,7 @@ proptest! {
                 world.act(&Step::Poll(kind, 3));
             }
             for index in 0..world.handed.len() {
-                world.act(&Step::Report(index, 7));
+                world.act(&Step::Report(index, 7, seed));
             }
             world.act(&Step::Pass(500));
         }

@@ -4,7 +4,8 @@
 //! what follows is the answer that must come, `+ 1500 ms` lets time pass, `~ 100 ms` before a request lets time
 //! pass while it waits, `#` is a comment. In an answer, objects list the fields that must be there (null: must
 //! be absent or null), lists are whole; a string `$name` stands for any value when first seen and for the
-//! same value afterwards, in requests too. `< 200 text $name` is a bare text.
+//! same value afterwards, in requests too; never for null, and two names never for one task id. `< 200 text $name`
+//! is a bare text. A request without an expected answer must succeed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
@@ -14,6 +15,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use shakedown_engine::api::{Api, routes};
+use shakedown_engine::machine::id::TaskId;
 use shakedown_engine::store::Memory;
 use shakedown_engine::writer::{Handle, Writer};
 use std::collections::BTreeMap;
@@ -77,14 +79,7 @@ impl Stage {
 
     fn matches(&mut self, expected: &Value, found: &Value, at: &str) -> Result<(), String> {
         match expected {
-            Value::String(name) if name.starts_with('$') => {
-                let known = self.names.entry(name[1..].to_owned()).or_insert_with(|| found.clone());
-                if known == found {
-                    Ok(())
-                } else {
-                    Err(format!("{at}: {name} was {known}, now it is {found}"))
-                }
-            }
+            Value::String(name) if name.starts_with('$') => self.named(&name[1..], found, at),
             Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
                 let here = found.get(key).unwrap_or(&Value::Null);
                 self.matches(value, here, &format!("{at}.{key}"))
@@ -100,6 +95,25 @@ impl Stage {
             plain if plain == found => Ok(()),
             plain => Err(format!("{at}: expected {plain}, found {found}")),
         }
+    }
+
+    /// A name stands for one value, never for none; two names never stand for the same id.
+    fn named(&mut self, name: &str, found: &Value, at: &str) -> Result<(), String> {
+        if let Some(known) = self.names.get(name) {
+            return if known == found {
+                Ok(())
+            } else {
+                Err(format!("{at}: ${name} was {known}, now it is {found}"))
+            };
+        }
+        let is_id = found.as_str().is_some_and(|text| text.parse::<TaskId>().is_ok());
+        if found.is_null() || (is_id && self.names.values().any(|value| value == found)) {
+            return Err(format!(
+                "{at}: ${name} can't stand for {found}: it is nothing, or has a name already"
+            ));
+        }
+        self.names.insert(name.to_owned(), found.clone());
+        Ok(())
     }
 
     fn check(&mut self, expected: &str, status: u16, body: &str) -> Result<(), String> {
@@ -161,9 +175,14 @@ fn steps(text: &str) -> Vec<(usize, String)> {
 
 async fn play(text: &str) -> Result<(), String> {
     let mut stage = Stage::new();
-    let mut answer = (0, String::new());
+    let mut answer = (200, String::new());
     let mut meanwhile_ms = 0;
+    let mut asked: Option<usize> = None;
     for (line, step) in steps(text) {
+        let marks_answer = step.starts_with('<');
+        if let Some(line) = asked.take().filter(|_| !marks_answer && answer.0 >= 300) {
+            return Err(format!("line {line}: nobody expected {}: {}", answer.0, answer.1));
+        }
         let content = step[1..].trim();
         match &step[..1] {
             "+" => stage.pass(milliseconds(content)).await,
@@ -174,6 +193,7 @@ async fn play(text: &str) -> Result<(), String> {
                 let (method, path) = head.split_once(' ').expect("a method and a path");
                 answer = stage.ask(method, path, body.to_owned(), meanwhile_ms).await;
                 meanwhile_ms = 0;
+                asked = Some(line);
             }
             _ => stage.check(content, answer.0, &answer.1).map_err(|why| format!("line {line}: {why}"))?,
         }
@@ -215,6 +235,10 @@ async fn a_transcript_that_tells_another_story_fails() {
     assert!(wrong_status.unwrap_err().contains("status 404"));
     let wrong_field = play("> GET /health\n< 200 {\"healthy\": false}").await;
     assert!(wrong_field.unwrap_err().contains("healthy"));
+    let unexpected = play("> GET /api/workflow/none\n+ 1 ms").await;
+    assert!(unexpected.unwrap_err().contains("nobody expected 404"));
+    let nothing = play("> GET /health\n< 200 {\"absent\": \"$x\"}").await;
+    assert!(nothing.unwrap_err().contains("it is nothing"));
     let wrong_length = play("> GET /api/metadata/taskdefs\n< 200 [{}]").await;
     assert!(wrong_length.unwrap_err().contains("1 items expected"));
 }

@@ -7,7 +7,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shakedown_engine::api::{Api, routes};
-use shakedown_engine::store::{AppendError, Memory, Store, StoreError};
+use shakedown_engine::store::{AppendError, Memory, Sqlite, Store, StoreError, Synchronous};
 use shakedown_engine::writer::{Handle, Writer, WriterError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -48,10 +48,14 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let mood = Arc::new(AtomicU8::new(WELL));
-        let clock = Arc::new(AtomicU64::new(1_000_000));
-        let time = Arc::clone(&clock);
         let store = Moody { journal: Memory::default(), mood: Arc::clone(&mood) };
-        let writer = Writer::open(Box::new(store), Box::new(move || time.load(Ordering::SeqCst))).unwrap();
+        Self::on(Box::new(store), mood, 1_000_000)
+    }
+
+    fn on(store: Box<dyn Store>, mood: Arc<AtomicU8>, now: u64) -> Self {
+        let clock = Arc::new(AtomicU64::new(now));
+        let time = Arc::clone(&clock);
+        let writer = Writer::open(store, Box::new(move || time.load(Ordering::SeqCst))).unwrap();
         let (handle, requests) = Handle::channel();
         let writer = std::thread::spawn(move || writer.run(&requests));
         Self { routes: routes(Api { writer: handle }), mood, clock, writer }
@@ -100,6 +104,7 @@ async fn a_full_disk_is_told_changes_nothing_and_passes() {
     assert_eq!(stage.ask("GET", "/api/tasks/queue/size?taskType=a", Value::Null).await.1, "1");
 
     stage.mood.store(WELL, Ordering::SeqCst);
+    stage.clock.fetch_add(250, Ordering::SeqCst);
     assert_eq!(stage.start().await.0, 200);
     assert_eq!(stage.ask("GET", "/health", Value::Null).await.0, 200);
     assert_eq!(stage.ask("GET", "/api/tasks/queue/size?taskType=a", Value::Null).await.1, "2");
@@ -110,10 +115,65 @@ async fn a_broken_disk_ends_the_writer_and_nobody_is_told_that_it_worked() {
     let (stage, _) = Stage::with_workflow().await;
     stage.mood.store(BROKEN, Ordering::SeqCst);
     let (status, body) = stage.start().await;
-    assert_eq!(status, 503, "{body}");
+    // Not 503: clients take that for a refusal, and nobody knows whether this was done.
+    assert_eq!(status, 500, "{body}");
     assert!(body.contains("may or may not have been carried out"), "{body}");
     let error = stage.writer.join().unwrap().unwrap_err();
     assert!(matches!(error, WriterError::Append(_)), "{error}");
+}
+
+#[tokio::test]
+async fn health_appends_when_nothing_else_has_for_a_while() {
+    let (stage, _) = Stage::with_workflow().await;
+    stage.mood.store(FULL, Ordering::SeqCst);
+    assert_eq!(stage.ask("GET", "/health", Value::Null).await.0, 200, "an append was just seen to work");
+    stage.clock.fetch_add(5000, Ordering::SeqCst);
+    assert_eq!(
+        stage.ask("GET", "/health", Value::Null).await.0,
+        503,
+        "nobody wrote, and it is full all the same"
+    );
+}
+
+/// A journal in `folder`, opened at `now`; dropping the stage's routes and joining its writer closes it.
+fn at(folder: &std::path::Path, now: u64) -> Stage {
+    let store = Sqlite::open(&folder.join("journal.db"), Synchronous::Off).unwrap();
+    Stage::on(Box::new(store), Arc::new(AtomicU8::new(WELL)), now)
+}
+
+fn close(stage: Stage) {
+    drop(stage.routes);
+    stage.writer.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_from_the_journals_time_and_gives_workers_a_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = at(folder.path(), 1_000_000);
+    let task = json!([{"name": "a", "responseTimeoutSeconds": 10, "retryDelaySeconds": 0}]);
+    assert_eq!(stage.ask("POST", "/api/metadata/taskdefs", task).await.0, 200);
+    let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
+    assert_eq!(stage.ask("POST", "/api/metadata/workflow", def).await.0, 200);
+    let (_, id) = stage.start().await;
+    let poll = "/api/tasks/poll/batch/a?timeout=0";
+    assert!(stage.ask("GET", poll, Value::Null).await.1.contains("IN_PROGRESS"));
+    close(stage);
+
+    // An hour away: the lease is long over, but its worker gets a second to come back.
+    let stage = at(folder.path(), 4_600_000);
+    let workflow = format!("/api/workflow/{id}");
+    assert!(!stage.ask("GET", &workflow, Value::Null).await.1.contains("TIMED_OUT"));
+    stage.clock.fetch_add(1000, Ordering::SeqCst);
+    assert!(stage.ask("GET", &workflow, Value::Null).await.1.contains("TIMED_OUT"));
+    close(stage);
+
+    // The wall clock was set back meanwhile: time goes on from where the journal is.
+    let stage = at(folder.path(), 500_000);
+    let (_, later) = stage.start().await;
+    let text = stage.ask("GET", &format!("/api/workflow/{later}"), Value::Null).await.1;
+    let created = serde_json::from_str::<Value>(&text).unwrap()["createTime"].as_u64().unwrap();
+    assert!(created >= 4_601_000, "{created}");
+    close(stage);
 }
 
 #[tokio::test]

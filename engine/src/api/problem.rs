@@ -72,7 +72,9 @@ impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let status = match unavailable {
             Unavailable::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Unavailable::Overloaded | Unavailable::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Unavailable::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            // Not a refusal: it may have happened. Clients read 503 as "nothing was done".
+            Unavailable::Stopping => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, unavailable.to_string())
     }

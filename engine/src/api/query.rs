@@ -2,10 +2,42 @@
 //! is none, unknown parameters are ignored, and what can't be read is a 400 that says why.
 
 use super::problem::Problem;
-use axum::extract::{FromRequestParts, Query};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
+
+/// Bytes that a body may have: the most that Conductor takes inline for a workflow, and a little.
+pub const MAX_BODY: usize = 6 << 20;
+
+/// The bytes of a body.
+pub struct Payload(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Payload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let refuse = |refusal: axum::extract::rejection::BytesRejection| {
+            let text = format!("the body can't be read ({refusal}); it may have {MAX_BODY} bytes");
+            Problem::new(refusal.status(), text)
+        };
+        Bytes::from_request(request, state).await.map(Payload).map_err(refuse)
+    }
+}
+
+/// The variable segment of a path, percent-decoded.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(text)| Self(text))
+            .map_err(|refusal| Problem::bad_request(format!("the path: {refusal}")))
+    }
+}
 
 /// The parameters of a request, in order, repeats included.
 pub struct Parameters(Vec<(String, String)>);

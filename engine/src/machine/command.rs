@@ -1,6 +1,6 @@
 //! Commands: what the outside asks of the machine, and what it answers.
 
-use super::definition::{Object, TaskDef, WorkflowDef};
+use super::definition::{TaskDef, WorkflowDef};
 use super::event::Start;
 use super::id::{TaskId, WorkflowId};
 use serde_json::Value;
@@ -98,7 +98,7 @@ pub struct TaskUpdate {
     /// What became of it.
     pub report: Report,
     /// Replaces the stored output.
-    pub output: Object,
+    pub output: Arc<Value>,
     /// Why it is not completed.
     pub reason: Option<Arc<str>>,
     /// Who tells.
@@ -107,12 +107,4 @@ pub struct TaskUpdate {
     pub callback_ms: u64,
     /// Random bits for the jitter of a retry.
     pub seed: u64,
-}
-
-impl TaskUpdate {
-    /// The output as a stored value.
-    #[must_use]
-    pub fn output_value(&self) -> Arc<Value> {
-        Arc::new(Value::Object(self.output.clone()))
-    }
 }

@@ -4,7 +4,7 @@
 //! first hand-out, the wait for a worker from the instant at which the task could be polled, the total from
 //! the first schedule. A paused workflow has no deadlines.
 
-use super::definition::{Kind, TimeoutPolicy, WorkflowTimeoutPolicy};
+use super::definition::{TimeoutPolicy, WorkflowTimeoutPolicy};
 use super::workflow::{Task, TaskStatus, Workflow, WorkflowStatus};
 
 /// Which limit of a task ran out.
@@ -24,7 +24,7 @@ pub enum Limit {
 /// A limit whose policy is to alert only changes nothing and is not listed.
 pub fn limits(workflow: &Workflow, task: &Task) -> impl Iterator<Item = (u64, Limit, TimeoutPolicy)> {
     let node = workflow.node(task);
-    let def = workflow.snapshot.task_def(node).filter(|_| node.kind == Kind::Simple);
+    let def = workflow.snapshot.task_def(node);
     let running = workflow.status == WorkflowStatus::Running && !task.status.is_terminal();
     let all = def.filter(|_| running).map(|def| {
         let policy = def.timeout_policy;

@@ -76,6 +76,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// When it happened, epoch milliseconds; 0 for what has no instant.
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        match self {
+            Self::TaskDefsSaved { at, .. }
+            | Self::WorkflowDefSaved { at, .. }
+            | Self::WorkflowStarted { at, .. }
+            | Self::Workflow { at, .. }
+            | Self::Task { at, .. } => *at,
+            Self::DefinitionsKept { .. } => 0,
+        }
+    }
+}
+
 /// What a start asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Start {

@@ -4,12 +4,14 @@
 //! string become text. What does not resolve is null (`null` in text). `$${x}` is the literal `${x}`. Paths
 //! are the part of JSONPath that definitions use: names, `['quoted names']`, `[index]` and `[*]`.
 
+use super::bounds::MAX_EXPRESSION_DEPTH;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Where names resolve.
 pub trait Scope {
     /// The value of `root.field`, e.g. `workflow.input` or `t01.output`; `None` when there is none.
-    fn field(&self, root: &str, field: &str) -> Option<Value>;
+    fn field(&self, root: &str, field: &str) -> Option<Cow<'_, Value>>;
     /// The value of a bare name, e.g. `CPEWF_TASK_ID`.
     fn bare(&self, name: &str) -> Option<Value>;
 }
@@ -32,7 +34,7 @@ enum Step {
 /// Replaces every expression in `value`. Keys of maps are not replaced.
 pub fn evaluate(value: &Value, scope: &impl Scope) -> Value {
     match value {
-        Value::String(text) => evaluate_text(text, scope),
+        Value::String(text) => evaluate_text(text, scope, 0),
         Value::Array(items) => items.iter().map(|item| evaluate(item, scope)).collect(),
         Value::Object(map) => Value::Object(evaluate_map(map, scope)),
         other => other.clone(),
@@ -44,24 +46,42 @@ pub fn evaluate_map(map: &Map<String, Value>, scope: &impl Scope) -> Map<String,
     map.iter().map(|(key, value)| (key.clone(), evaluate(value, scope))).collect()
 }
 
-/// The paths of all expressions in a value, for validation; nested expressions count as one path each.
-pub fn paths(value: &Value) -> Vec<String> {
+/// The paths of all expressions in a value, for validation. One that holds expressions is not known before it is
+/// evaluated; those inside it are looked at in its place.
+///
+/// # Errors
+/// [`NotAPath`] when expressions are nested too deep.
+pub fn paths(value: &Value) -> Result<Vec<String>, NotAPath> {
+    let mut found = Vec::new();
+    collect_paths(value, &mut found)?;
+    Ok(found)
+}
+
+fn collect_paths(value: &Value, found: &mut Vec<String>) -> Result<(), NotAPath> {
     match value {
-        Value::String(text) => {
-            let mut found = Vec::new();
-            let mut rest = text.as_str();
-            while let Some((literal, path, after)) = next_expression(rest) {
-                if !literal.ends_with('$') && !path.contains("${") {
-                    found.push(path.to_owned());
-                }
-                rest = after;
-            }
-            found
-        }
-        Value::Array(items) => items.iter().flat_map(paths).collect(),
-        Value::Object(map) => map.values().flat_map(paths).collect(),
-        _ => Vec::new(),
+        Value::String(text) => collect_text(text, 0, found),
+        Value::Array(items) => items.iter().try_for_each(|item| collect_paths(item, found)),
+        Value::Object(map) => map.values().try_for_each(|item| collect_paths(item, found)),
+        _ => Ok(()),
     }
+}
+
+fn collect_text(text: &str, depth: usize, found: &mut Vec<String>) -> Result<(), NotAPath> {
+    let mut rest = text;
+    while let Some((literal, path, after)) = next_expression(rest) {
+        if depth >= MAX_EXPRESSION_DEPTH {
+            let path = path.chars().take(80).collect();
+            let why = format!("expressions are nested deeper than {MAX_EXPRESSION_DEPTH} levels");
+            return Err(NotAPath { path, why });
+        }
+        match path.contains("${") {
+            _ if literal.ends_with('$') => {}
+            true => collect_text(path, depth + 1, found)?,
+            false => found.push(path.to_owned()),
+        }
+        rest = after;
+    }
+    Ok(())
 }
 
 /// The first name of a path.
@@ -75,12 +95,12 @@ pub fn root(path: &str) -> Result<String, NotAPath> {
     }
 }
 
-fn evaluate_text(text: &str, scope: &impl Scope) -> Value {
+fn evaluate_text(text: &str, scope: &impl Scope, depth: usize) -> Value {
     if !text.contains("${") {
         return Value::String(text.to_owned());
     }
     if let Some(("", path, "")) = next_expression(text) {
-        return resolve(path, scope);
+        return resolve(path, scope, depth);
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -92,7 +112,7 @@ fn evaluate_text(text: &str, scope: &impl Scope) -> Value {
             out.push('}');
         } else {
             out.push_str(literal);
-            out.push_str(&as_text(&resolve(path, scope)));
+            out.push_str(&as_text(&resolve(path, scope, depth)));
         }
         rest = after;
     }
@@ -125,39 +145,34 @@ fn as_text(value: &Value) -> String {
     }
 }
 
-fn resolve(path: &str, scope: &impl Scope) -> Value {
+fn resolve(path: &str, scope: &impl Scope, depth: usize) -> Value {
     if path.trim().is_empty() {
         return Value::String(String::new());
     }
     // Inner expressions first: ${a.${b}}.
-    let whole = if path.contains("${") { as_text(&evaluate_text(path, scope)) } else { path.to_owned() };
+    let whole = match path.contains("${") {
+        // Registered definitions are not nested that deep.
+        true if depth >= MAX_EXPRESSION_DEPTH => return Value::Null,
+        true => Cow::Owned(as_text(&evaluate_text(path, scope, depth + 1))),
+        false => Cow::Borrowed(path),
+    };
     let Ok(steps) = steps(whole.trim()) else { return Value::Null };
     match steps.as_slice() {
         [Step::Name(name)] => scope.bare(name).unwrap_or(Value::Null),
         [Step::Name(root), Step::Name(field), rest @ ..] => {
-            scope.field(root, field).and_then(|value| walk(value, rest)).unwrap_or(Value::Null)
+            scope.field(root, field).and_then(|value| walk(&value, rest)).unwrap_or(Value::Null)
         }
         _ => Value::Null,
     }
 }
 
-fn walk(value: Value, steps: &[Step]) -> Option<Value> {
-    let Some((step, rest)) = steps.split_first() else { return Some(value) };
+fn walk(value: &Value, steps: &[Step]) -> Option<Value> {
+    let Some((step, rest)) = steps.split_first() else { return Some(value.clone()) };
     match (step, value) {
-        (Step::Name(name), Value::Object(mut map)) => walk(map.remove(name)?, rest),
-        (Step::Index(index), Value::Array(mut items)) => {
-            if *index < items.len() {
-                walk(items.swap_remove(*index), rest)
-            } else {
-                None
-            }
-        }
-        (Step::Each, Value::Array(items)) => {
-            Some(items.into_iter().filter_map(|item| walk(item, rest)).collect())
-        }
-        (Step::Each, Value::Object(map)) => {
-            Some(map.into_values().filter_map(|item| walk(item, rest)).collect())
-        }
+        (Step::Name(name), Value::Object(map)) => walk(map.get(name)?, rest),
+        (Step::Index(index), Value::Array(items)) => walk(items.get(*index)?, rest),
+        (Step::Each, Value::Array(items)) => Some(items.iter().filter_map(|item| walk(item, rest)).collect()),
+        (Step::Each, Value::Object(map)) => Some(map.values().filter_map(|item| walk(item, rest)).collect()),
         _ => None,
     }
 }
@@ -210,10 +225,10 @@ mod tests {
 
     struct Fixed;
     impl Scope for Fixed {
-        fn field(&self, root: &str, field: &str) -> Option<Value> {
+        fn field(&self, root: &str, field: &str) -> Option<Cow<'_, Value>> {
             let all = json!({"workflow": {"input": {"name": "x", "n": 3, "list": [{"v": 1}, {"v": 2}], "key": "n"}},
                 "t1": {"output": {"a b": true}}});
-            all.get(root)?.get(field).cloned()
+            all.get(root)?.get(field).cloned().map(Cow::Owned)
         }
         fn bare(&self, name: &str) -> Option<Value> {
             (name == "CPEWF_TASK_ID").then(|| json!("id"))
@@ -225,7 +240,7 @@ mod tests {
         for (text, expected) in [
             ("plain", json!("plain")),
             ("${workflow.input.n}", json!(3)),
-            ("${workflow.input}", Fixed.field("workflow", "input").unwrap()),
+            ("${workflow.input}", Fixed.field("workflow", "input").unwrap().into_owned()),
             ("n=${workflow.input.n}!", json!("n=3!")),
             ("${workflow.input.missing}", json!(null)),
             ("a ${workflow.input.missing} b", json!("a null b")),
@@ -241,6 +256,14 @@ mod tests {
         ] {
             assert_eq!(evaluate(&json!(text), &Fixed), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn nesting_without_end_is_refused_and_never_followed() {
+        let bomb = json!("${".repeat(5000) + &"}".repeat(5000));
+        assert!(paths(&bomb).unwrap_err().to_string().contains("nested deeper"));
+        assert_eq!(evaluate(&bomb, &Fixed), json!(null));
+        assert_eq!(paths(&json!("${a.${b.c}}")).unwrap(), ["b.c"]);
     }
 
     #[test]

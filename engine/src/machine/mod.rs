@@ -4,6 +4,7 @@
 //! random bits come with the command and what is drawn from them is stored in the events, so a replay gives
 //! the same state.
 
+pub mod bounds;
 pub mod command;
 pub mod deadline;
 mod decide;

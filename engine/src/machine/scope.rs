@@ -3,6 +3,7 @@
 use super::expression::Scope;
 use super::workflow::{Task, Workflow};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// A workflow as expressions see it, for the record that is being made (if any).
 pub struct WorkflowScope<'a> {
@@ -13,7 +14,7 @@ pub struct WorkflowScope<'a> {
 }
 
 impl Scope for WorkflowScope<'_> {
-    fn field(&self, root: &str, field: &str) -> Option<Value> {
+    fn field(&self, root: &str, field: &str) -> Option<Cow<'_, Value>> {
         if root == "workflow" {
             return workflow_field(self.workflow, field);
         }
@@ -27,11 +28,11 @@ impl Scope for WorkflowScope<'_> {
     }
 }
 
-fn workflow_field(workflow: &Workflow, field: &str) -> Option<Value> {
+fn workflow_field<'w>(workflow: &'w Workflow, field: &str) -> Option<Cow<'w, Value>> {
     let def = &workflow.snapshot.def;
-    Some(match field {
-        "input" => (*workflow.start.input).clone(),
-        "output" => (*workflow.output).clone(),
+    Some(Cow::Owned(match field {
+        "input" => return Some(Cow::Borrowed(&*workflow.start.input)),
+        "output" => return Some(Cow::Borrowed(&*workflow.output)),
         "status" => json!(workflow.status),
         "workflowId" => json!(workflow.id),
         "workflowType" => json!(def.name),
@@ -41,14 +42,14 @@ fn workflow_field(workflow: &Workflow, field: &str) -> Option<Value> {
         "schemaVersion" => json!(def.schema_version),
         "variables" => def.rest.get("variables").cloned().unwrap_or_else(|| json!({})),
         _ => return None,
-    })
+    }))
 }
 
-fn task_field(workflow: &Workflow, task: &Task, field: &str) -> Option<Value> {
+fn task_field<'w>(workflow: &'w Workflow, task: &'w Task, field: &str) -> Option<Cow<'w, Value>> {
     let node = workflow.node(task);
-    Some(match field {
+    Some(Cow::Owned(match field {
         "input" => Value::Object((*task.input).clone()),
-        "output" => (*task.output).clone(),
+        "output" => return Some(Cow::Borrowed(&*task.output)),
         "taskType" | "taskDefName" => json!(node.task.name),
         "status" => json!(task.status),
         "referenceTaskName" => json!(node.task.task_reference_name),
@@ -65,5 +66,5 @@ fn task_field(workflow: &Workflow, task: &Task, field: &str) -> Option<Value> {
         "workerId" => json!(task.worker),
         "iteration" => json!(0),
         _ => return None,
-    })
+    }))
 }

@@ -77,10 +77,11 @@ impl Snapshot {
         self.by_reference.get(reference).copied()
     }
 
-    /// The task definition in force for a node: inline, else registered, else the defaults.
+    /// The task definition in force for a worker's task: inline, else registered, else the defaults.
     #[must_use]
     pub fn task_def<'a>(&'a self, node: &'a Node) -> Option<&'a TaskDef> {
-        node.task.task_definition.as_deref().or_else(|| self.task_defs.get(&node.task.name))
+        let own = node.task.task_definition.as_deref();
+        own.or_else(|| self.task_defs.get(&node.task.name)).filter(|_| node.kind == Kind::Simple)
     }
 
     /// Names of the task types that workers do.

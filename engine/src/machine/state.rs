@@ -32,6 +32,7 @@ pub struct State {
     indexes: Indexes,
     /// Queues that got a task since they were last asked for.
     touched: BTreeSet<String>,
+    last_at: u64,
 }
 
 impl State {
@@ -103,6 +104,12 @@ impl State {
         self.snapshots.last_key_value().map_or(1, |(number, _)| number + 1)
     }
 
+    /// The latest instant that an event carries, epoch milliseconds; 0 when there was none.
+    #[must_use]
+    pub fn last_at(&self) -> u64 {
+        self.last_at
+    }
+
     /// Queues that got a task since the last call.
     pub fn take_touched(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.touched)
@@ -110,6 +117,7 @@ impl State {
 
     /// Applies one event.
     pub fn evolve(&mut self, event: &Event) {
+        self.last_at = self.last_at.max(event.at());
         match event {
             Event::TaskDefsSaved { at, defs } => {
                 for def in defs {

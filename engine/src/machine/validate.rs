@@ -1,8 +1,10 @@
 //! The rules that a definition must keep to be registered.
 
+use super::bounds::{self, MAX_FORK_DEPTH, MAX_PARAMETER_DEPTH};
 use super::definition::{Kind, Seconds, TaskDef, WorkflowDef, WorkflowTask};
 use super::expression;
 use super::rejection::{Rejection, Violation};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Checks a task definition.
@@ -32,6 +34,12 @@ pub fn task_def(def: &TaskDef) -> Result<(), Rejection> {
     ] {
         if value < Seconds(0) {
             found.push(Violation::new(path, "must be at least 0 seconds", in_seconds(value)));
+        }
+    }
+    for limit in ["concurrentExecLimit", "rateLimitPerFrequency"] {
+        if let Some(set) = def.rest.get(limit).filter(|value| value.as_f64().is_some_and(|limit| limit > 0.0))
+        {
+            found.push(not_yet(limit, set));
         }
     }
     time_limits(def, &mut found);
@@ -111,7 +119,7 @@ fn structure(def: &WorkflowDef, found: &mut Vec<Violation>) {
         found.push(not_yet("failureWorkflow", &def.rest["failureWorkflow"]));
     }
     let mut names = BTreeSet::new();
-    list(&def.tasks, "tasks", &mut names, found);
+    list(&def.tasks, "tasks", 0, &mut names, found);
     expressions(def, &names, found);
 }
 
@@ -119,11 +127,23 @@ fn not_yet(path: impl Into<String>, value: impl ToString) -> Violation {
     Violation::new(path, "this engine does not support it yet and will not pretend to", value)
 }
 
-fn list(tasks: &[WorkflowTask], path: &str, names: &mut BTreeSet<String>, found: &mut Vec<Violation>) {
+fn list(
+    tasks: &[WorkflowTask],
+    path: &str,
+    depth: usize,
+    names: &mut BTreeSet<String>,
+    found: &mut Vec<Violation>,
+) {
     for (position, task) in tasks.iter().enumerate() {
         let here = format!("{path}[{position}]");
         one(task, &here, names, found);
+        joins_only_what_came(task, &here, names, found);
+        names.insert(task.task_reference_name.clone());
         match task.kind() {
+            Some(Kind::Fork) if depth >= MAX_FORK_DEPTH => {
+                let message = format!("forks are nested deeper than {MAX_FORK_DEPTH} levels");
+                found.push(Violation::new(&here, message, &task.task_reference_name));
+            }
             Some(Kind::Fork) => {
                 let joined = tasks.get(position + 1).and_then(WorkflowTask::kind) == Some(Kind::Join);
                 if !joined {
@@ -134,8 +154,12 @@ fn list(tasks: &[WorkflowTask], path: &str, names: &mut BTreeSet<String>, found:
                     found.push(Violation::new(format!("{here}.forkTasks"), "must hold a branch", "[]"));
                 }
                 for (branch, tasks) in task.fork_tasks.iter().enumerate() {
-                    list(tasks, &format!("{here}.forkTasks[{branch}]"), names, found);
+                    list(tasks, &format!("{here}.forkTasks[{branch}]"), depth + 1, names, found);
                 }
+            }
+            Some(Kind::Simple | Kind::Join) if !task.fork_tasks.is_empty() => {
+                let message = "only a FORK_JOIN has branches";
+                found.push(Violation::new(format!("{here}.forkTasks"), message, &task.kind));
             }
             Some(Kind::Simple | Kind::Join) => {}
             None => {
@@ -146,7 +170,7 @@ fn list(tasks: &[WorkflowTask], path: &str, names: &mut BTreeSet<String>, found:
     }
 }
 
-fn one(task: &WorkflowTask, here: &str, names: &mut BTreeSet<String>, found: &mut Vec<Violation>) {
+fn one(task: &WorkflowTask, here: &str, names: &BTreeSet<String>, found: &mut Vec<Violation>) {
     if task.name.trim().is_empty() {
         found.push(Violation::new(format!("{here}.name"), "WorkflowTask name cannot be empty", &task.name));
     }
@@ -154,7 +178,7 @@ fn one(task: &WorkflowTask, here: &str, names: &mut BTreeSet<String>, found: &mu
     if reference.trim().is_empty() {
         let message = "WorkflowTask taskReferenceName cannot be empty";
         found.push(Violation::new(format!("{here}.taskReferenceName"), message, reference));
-    } else if !names.insert(reference.clone()) {
+    } else if names.contains(reference) {
         let message =
             format!("taskReferenceName: {reference} should be unique across tasks for a given workflow");
         found.push(Violation::new(format!("{here}.taskReferenceName"), message, reference));
@@ -179,29 +203,57 @@ fn one(task: &WorkflowTask, here: &str, names: &mut BTreeSet<String>, found: &mu
     }
 }
 
-/// Inputs may refer to the workflow and to its tasks; a join may wait for its tasks.
+/// A join may wait for what stands before it; anything else could never be there when it is looked for.
+fn joins_only_what_came(
+    task: &WorkflowTask,
+    here: &str,
+    before: &BTreeSet<String>,
+    found: &mut Vec<Violation>,
+) {
+    for name in task.join_on.iter().filter(|name| !before.contains(*name)) {
+        let message = format!("'{name}' is not a taskReferenceName that stands before this join");
+        found.push(Violation::new(format!("{here}.joinOn"), message, name));
+    }
+}
+
+/// Inputs may refer to the workflow and to its tasks.
 fn expressions(def: &WorkflowDef, names: &BTreeSet<String>, found: &mut Vec<Violation>) {
     let known = |root: &str| root == "workflow" || root == "CPEWF_TASK_ID" || names.contains(root);
+    for (key, value) in &def.output_parameters {
+        // A name that is nobody's gives null there, as in Conductor.
+        parameter(format!("outputParameters.{key}"), value, &|_| true, found);
+    }
     each_task(&def.tasks, &mut |task| {
-        let reference = &task.task_reference_name;
         for (key, value) in &task.input_parameters {
-            for path in expression::paths(value) {
-                let at = format!("{reference}.inputParameters.{key}");
-                match expression::root(&path) {
-                    Err(problem) => found.push(Violation::new(at, problem.to_string(), &path)),
-                    Ok(root) if !known(&root) => {
-                        let message = format!("'{root}' is neither 'workflow' nor a taskReferenceName");
-                        found.push(Violation::new(at, message, &path));
-                    }
-                    Ok(_) => {}
-                }
-            }
-        }
-        for name in task.join_on.iter().filter(|name| !names.contains(*name)) {
-            let message = format!("'{name}' is not a taskReferenceName of this workflow");
-            found.push(Violation::new(format!("{reference}.joinOn"), message, name));
+            let at = format!("{}.inputParameters.{key}", task.task_reference_name);
+            parameter(at, value, &known, found);
         }
     });
+}
+
+fn parameter(at: String, value: &Value, known: &impl Fn(&str) -> bool, found: &mut Vec<Violation>) {
+    if !bounds::within_depth(value, MAX_PARAMETER_DEPTH) {
+        let message = format!("is nested deeper than {MAX_PARAMETER_DEPTH} levels");
+        found.push(Violation::new(at, message, ""));
+        return;
+    }
+    let paths = match expression::paths(value) {
+        Ok(paths) => paths,
+        Err(problem) => {
+            found.push(Violation::new(at, problem.to_string(), ""));
+            return;
+        }
+    };
+    for path in paths {
+        match expression::root(&path) {
+            Err(problem) => found.push(Violation::new(&at, problem.to_string(), &path)),
+            Ok(root) if !known(&root) => {
+                let message = format!("'{root}' is neither 'workflow' nor a taskReferenceName");
+                found.push(Violation::new(&at, message, &path));
+            }
+            Ok(_) => {}
+        }
+    }
 }
 
 fn each_task(tasks: &[WorkflowTask], visit: &mut impl FnMut(&WorkflowTask)) {

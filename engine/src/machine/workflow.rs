@@ -141,7 +141,9 @@ pub struct Task {
     pub updated_at: u64,
     /// When it ended; 0 before.
     pub ended_at: u64,
-    /// Wait that the schedule or the last callback asked for, milliseconds.
+    /// Wait that the schedule asked for, milliseconds.
+    pub start_delay_ms: u64,
+    /// Wait that the schedule or the last callback asked for, milliseconds; 0 once handed out.
     pub delay_ms: u64,
 }
 
@@ -347,6 +349,7 @@ impl Task {
             started_at: if waits_for_worker { 0 } else { at },
             updated_at: at,
             ended_at: if ended { at } else { 0 },
+            start_delay_ms: scheduled.delay_ms,
             delay_ms: scheduled.delay_ms,
         }
     }

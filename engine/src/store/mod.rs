@@ -6,7 +6,7 @@ mod frame;
 mod memory;
 mod sqlite;
 
-pub use frame::{FRAME_VERSION, decode, encode, padding};
+pub use frame::{FRAME_VERSION, Frame, decode, encode, padding};
 pub use memory::Memory;
 pub use sqlite::{Sqlite, Synchronous};
 

@@ -9,7 +9,8 @@ use super::{AppendError, Store, StoreError};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use std::time::Duration;
 const SCHEMA_VERSION: i64 = 1;
 /// Marks the file as ours (`application_id`): "SHKD".
 const APPLICATION_ID: i64 = 0x5348_4b44;
-/// Frames appended between two checkpoints of SQLite's log. About 4 MiB at a kilobyte a frame.
-const CHECKPOINT_EVERY: u64 = 4096;
+/// Frames appended between two checkpoints of SQLite's log: about 6 MiB of log at a kilobyte a frame.
+const CHECKPOINT_EVERY: u64 = 1024;
 
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,20 @@ impl Sqlite {
         })
     }
 
+    /// Has the log copied into the file from time to time. Most of it is copied beside the writer; the log starts
+    /// over only when all of it is, so the writer copies the few frames that came meanwhile itself.
+    fn checkpoint(&mut self) {
+        let Some(checkpointer) = &self.checkpointer else { return };
+        if checkpointer.copied.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        {
+            tracing::warn!(%error, "could not copy the end of the write-ahead log");
+        }
+        if self.appended.is_multiple_of(CHECKPOINT_EVERY) {
+            checkpointer.ask();
+        }
+    }
+
     fn corrupt(&self, why: impl ToString) -> StoreError {
         StoreError::Corrupt { path: self.path.clone(), why: why.to_string() }
     }
@@ -99,12 +114,17 @@ fn prepare(connection: &Connection, path: &Path, synchronous: Synchronous) -> Re
         return Err(StoreError::Corrupt { path: path.to_owned(), why });
     }
     let level = if synchronous == Synchronous::Full { "FULL" } else { "OFF" };
+    let settings =
+        format!("PRAGMA journal_mode=WAL; PRAGMA synchronous={level}; PRAGMA wal_autocheckpoint=0;");
+    connection.execute_batch(&settings).map_err(corrupt)?;
+    if tables > 0 {
+        // Nothing is written to a store that is there: a full disk must not keep it from being read.
+        return Ok(());
+    }
     connection
         .execute_batch(&format!(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous={level}; PRAGMA wal_autocheckpoint=0;
-             PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};
-             CREATE TABLE IF NOT EXISTS journal (
-                 position INTEGER PRIMARY KEY, version INTEGER NOT NULL, frame BLOB NOT NULL);"
+            "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};
+             CREATE TABLE journal (position INTEGER PRIMARY KEY, version INTEGER NOT NULL, frame BLOB NOT NULL);"
         ))
         .map_err(corrupt)
 }
@@ -117,12 +137,9 @@ impl Store for Sqlite {
             .prepare_cached("INSERT INTO journal (position, version, frame) VALUES (?1, ?2, ?3)")
             .map_err(append_error)?;
         insert.execute(params![position as i64, FRAME_VERSION, frame]).map_err(append_error)?;
+        drop(insert);
         self.appended += 1;
-        if self.appended.is_multiple_of(CHECKPOINT_EVERY)
-            && let Some(checkpointer) = &self.checkpointer
-        {
-            checkpointer.ask();
-        }
+        self.checkpoint();
         Ok(())
     }
 
@@ -161,6 +178,8 @@ fn append_error(error: rusqlite::Error) -> AppendError {
 /// Copies SQLite's log into the file, on a thread and a connection of its own.
 struct Checkpointer {
     asked: mpsc::SyncSender<()>,
+    /// Set when a copy is through.
+    copied: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -169,13 +188,18 @@ impl Checkpointer {
         let connection = Connection::open(path).map_err(|error| error.to_string())?;
         connection.busy_timeout(Duration::from_secs(1)).map_err(|error| error.to_string())?;
         let (asked, asks) = mpsc::sync_channel::<()>(1);
+        let copied = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&copied);
         let run = move || {
             while asks.recv().is_ok() {
                 // Passive: never waits for the writer, never makes it wait.
-                let copied =
+                let pages =
                     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(2));
-                match copied {
-                    Ok(pages) => tracing::debug!(pages, "copied the write-ahead log into the store"),
+                match pages {
+                    Ok(pages) => {
+                        tracing::debug!(pages, "copied the write-ahead log into the store");
+                        done.store(true, Ordering::Release);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "could not copy the write-ahead log; it keeps growing")
                     }
@@ -183,7 +207,7 @@ impl Checkpointer {
             }
         };
         let thread = std::thread::Builder::new().name("checkpointer".into()).spawn(run);
-        Ok(Self { asked, thread: Some(thread.map_err(|error| error.to_string())?) })
+        Ok(Self { asked, copied, thread: Some(thread.map_err(|error| error.to_string())?) })
     }
 
     fn ask(&self) {
@@ -228,6 +252,27 @@ mod tests {
         drop(store);
         let mut store = Sqlite::open(&path, Synchronous::Full).unwrap();
         assert_eq!(replayed(&mut store), [b"a", b"b", b"c"]);
+    }
+
+    #[test]
+    fn the_log_starts_over_under_steady_load() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let mut store = Sqlite::open(&path, Synchronous::Off).unwrap();
+        let frame = vec![b' '; 1000];
+        for position in 0..CHECKPOINT_EVERY * 8 {
+            store.append(position, &frame).unwrap();
+            if store.appended.is_multiple_of(CHECKPOINT_EVERY) {
+                // The copy beside the writer is given its time, on any machine.
+                let copied = &store.checkpointer.as_ref().unwrap().copied;
+                let mut looks = (0..100_000_000).map(|_| std::thread::yield_now());
+                assert!(looks.any(|()| copied.load(Ordering::Acquire)), "the log was never copied");
+            }
+        }
+        let log = std::fs::metadata(dir.path().join("journal.db-wal")).unwrap().len();
+        let one_round = CHECKPOINT_EVERY * 3 * 4096;
+        assert!(log < 2 * one_round, "the write-ahead log has grown to {log} bytes");
+        assert_eq!(replayed(&mut store).len() as u64, CHECKPOINT_EVERY * 8);
     }
 
     #[test]

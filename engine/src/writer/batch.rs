@@ -1,18 +1,23 @@
 //! One batch: the events decided so far, and the answers that wait for them to be durable.
 
-use super::handle::{Poll, Reply, Request, Unavailable};
+use super::handle::{Failure, Poll, Reply, Request, Unavailable, UpdateAndPoll};
 use super::waiting::{Waiter, Waiting};
 use crate::machine::command::Command;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State, decide};
+use crate::store::Frame;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+
+/// Bytes of a frame after which a batch takes nothing more: bounds memory and the time to the next sync.
+const MAX_FRAME: usize = 8 << 20;
 
 /// An answer that waits for its batch to be durable.
 pub(super) enum Answer {
     Reply(Box<dyn Reply>),
     Tasks(oneshot::Sender<Result<Vec<TaskInContext>, Unavailable>>, Vec<TaskInContext>),
     Check(oneshot::Sender<Result<(), Unavailable>>),
+    Next(oneshot::Sender<Result<Option<TaskInContext>, Failure>>, Result<Option<TaskInContext>, Rejection>),
 }
 
 impl Answer {
@@ -21,6 +26,10 @@ impl Answer {
             Self::Reply(reply) => reply.send(durable),
             // A client that has gone leaves its tasks to their lease.
             Self::Check(to) => drop(to.send(durable)),
+            Self::Next(to, next) => {
+                let answer = durable.map_err(Failure::from).and_then(|()| next.map_err(Failure::from));
+                drop(to.send(answer));
+            }
             Self::Tasks(to, tasks) => drop(to.send(durable.map(|()| tasks))),
         }
     }
@@ -30,7 +39,8 @@ pub(super) struct Batch<'a> {
     state: &'a mut State,
     waiting: &'a mut Waiting,
     now: u64,
-    events: Vec<Event>,
+    frame: Frame,
+    checked: bool,
     /// Sent first: who gets a task carries the flow on, who hears of the past can wait a moment.
     handed: Vec<Answer>,
     answers: Vec<Answer>,
@@ -38,7 +48,15 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub fn new(state: &'a mut State, waiting: &'a mut Waiting, now: u64) -> Self {
-        Self { state, waiting, now, events: Vec::new(), handed: Vec::new(), answers: Vec::new() }
+        Self {
+            state,
+            waiting,
+            now,
+            frame: Frame::default(),
+            checked: false,
+            handed: Vec::new(),
+            answers: Vec::new(),
+        }
     }
 
     pub fn fire_timers(&mut self, limit: usize) {
@@ -50,8 +68,7 @@ impl<'a> Batch<'a> {
         match request {
             Request::Decide(command, mut reply) => {
                 let decided = self.decide(command);
-                let outcome = decided.map(|first| &self.events[first..]);
-                reply.look(self.state, outcome);
+                reply.look(self.state, decided.as_deref().map_err(Rejection::clone));
                 self.answers.push(Answer::Reply(reply));
             }
             Request::Read(mut reply) => {
@@ -59,8 +76,12 @@ impl<'a> Batch<'a> {
                 self.answers.push(Answer::Reply(reply));
             }
             Request::Poll(poll) => self.poll(poll),
+            Request::UpdateAndPoll(asked) => self.update_and_poll(asked),
             Request::Drain => self.waiting.drain(),
-            Request::Check(to) => self.answers.push(Answer::Check(to)),
+            Request::Check(to) => {
+                self.checked = true;
+                self.answers.push(Answer::Check(to));
+            }
         }
     }
 
@@ -81,9 +102,19 @@ impl<'a> Batch<'a> {
         self.answers.extend(expired.into_iter().map(|waiter| Answer::Tasks(waiter.poll.to, Vec::new())));
     }
 
-    pub fn finish(mut self) -> (Vec<Event>, Vec<Answer>) {
+    /// True while the frame is small enough to take more.
+    pub fn has_room(&self) -> bool {
+        self.frame.len() < MAX_FRAME
+    }
+
+    /// True when somebody asked whether an append is possible.
+    pub fn is_checked(&self) -> bool {
+        self.checked
+    }
+
+    pub fn finish(mut self) -> (Frame, Vec<Answer>) {
         self.handed.append(&mut self.answers);
-        (self.events, self.handed)
+        (self.frame, self.handed)
     }
 
     fn serve_queue(&mut self, queue: &str) {
@@ -94,7 +125,25 @@ impl<'a> Batch<'a> {
         }
     }
 
+    fn update_and_poll(&mut self, asked: UpdateAndPoll) {
+        let UpdateAndPoll { command, task, worker, to } = asked;
+        let extends = matches!(command, Command::ExtendLease { .. });
+        let next = self.decide(command).map(|_| {
+            let (workflow, record) = self.state.task(task)?;
+            let ended = record.status.is_terminal() && !extends;
+            let queue: Arc<str> = ended.then(|| workflow.node(record).task.name.as_str().into())?;
+            self.serve_queue(&queue);
+            self.start_tasks(queue, worker, 1).pop()
+        });
+        self.handed.push(Answer::Next(to, next));
+    }
+
     fn poll(&mut self, poll: Poll) {
+        // Those who wait already come first; one who has gone gets nothing.
+        self.serve_queue(&poll.queue);
+        if poll.to.is_closed() {
+            return;
+        }
         let tasks = self.hand_out(&poll);
         if tasks.is_empty() && poll.wait_ms > 0 {
             self.waiting.add(Waiter { until: self.now + poll.wait_ms, poll });
@@ -104,23 +153,25 @@ impl<'a> Batch<'a> {
     }
 
     fn hand_out(&mut self, poll: &Poll) -> Vec<TaskInContext> {
-        let (queue, worker) = (Arc::clone(&poll.queue), poll.worker.clone());
-        let Ok(first) = self.decide(Command::Poll { queue, worker, count: poll.count }) else {
-            return Vec::new();
-        };
-        let handed = self.events[first..].iter().filter_map(|event| match event {
+        self.start_tasks(Arc::clone(&poll.queue), poll.worker.clone(), poll.count)
+    }
+
+    fn start_tasks(&mut self, queue: Arc<str>, worker: Option<Arc<str>>, count: usize) -> Vec<TaskInContext> {
+        let started = self.decide(Command::Poll { queue, worker, count }).unwrap_or_default();
+        let handed = started.iter().filter_map(|event| match event {
             Event::Task { id, seq, .. } => self.state.workflow(*id)?.in_context(*seq),
             _ => None,
         });
         handed.collect()
     }
 
-    /// Decides and evolves one command; answers where its events begin.
-    fn decide(&mut self, command: Command) -> Result<usize, Rejection> {
-        let first = self.events.len();
+    /// Decides and evolves one command; answers its events.
+    fn decide(&mut self, command: Command) -> Result<Vec<Event>, Rejection> {
         let events = decide(self.state, command, self.now)?;
-        events.iter().for_each(|event| self.state.evolve(event));
-        self.events.extend(events);
-        Ok(first)
+        for event in &events {
+            self.state.evolve(event);
+            self.frame.push(event);
+        }
+        Ok(events)
     }
 }

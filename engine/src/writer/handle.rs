@@ -1,6 +1,7 @@
 //! The handle: how the rest of the engine reaches the writer.
 
 use crate::machine::command::Command;
+use crate::machine::id::TaskId;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State};
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub enum Request {
     Decide(Command, Box<dyn Reply>),
     /// Look at the state.
     Read(Box<dyn Reply>),
+    /// Carry out a worker's word on a task, and if that ended it hand out the next of its type.
+    UpdateAndPoll(UpdateAndPoll),
     /// Hand out tasks, waiting for them if there are none.
     Poll(Poll),
     /// Let nobody wait any more: the engine is stopping.
@@ -63,6 +66,18 @@ pub struct Poll {
     pub wait_ms: u64,
     /// Gets the tasks; nobody listens when the client has gone, and then it gets none.
     pub to: oneshot::Sender<Result<Vec<TaskInContext>, Unavailable>>,
+}
+
+/// A worker's word on a task, and the wish for the next.
+pub struct UpdateAndPoll {
+    /// The word.
+    pub command: Command,
+    /// The task that it is on.
+    pub task: TaskId,
+    /// Who asks.
+    pub worker: Option<Arc<str>>,
+    /// Gets the next task, if the word ended this one and there is one at once.
+    pub to: oneshot::Sender<Result<Option<TaskInContext>, Failure>>,
 }
 
 /// Two steps of an answer: look at the state inside the batch, send when the batch is durable.
@@ -164,6 +179,21 @@ impl Handle {
         let (to, answer) = oneshot::channel();
         self.send(Request::Poll(Poll { queue, worker, count, wait_ms, to }))?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Carries out a worker's word on a task; answers the next task of the same type if that ended it. One batch.
+    ///
+    /// # Errors
+    /// [`Failure`]: refused, or not taken.
+    pub async fn update_and_poll(
+        &self,
+        command: Command,
+        task: TaskId,
+        worker: Option<Arc<str>>,
+    ) -> Result<Option<TaskInContext>, Failure> {
+        let (to, answer) = oneshot::channel();
+        self.send(Request::UpdateAndPoll(UpdateAndPoll { command, task, worker, to }))?;
+        answer.await.unwrap_or(Err(Failure::Unavailable(Unavailable::Stopping)))
     }
 
     async fn ask<T, F>(&self, view: F, request: impl FnOnce(Box<dyn Reply>) -> Request) -> Result<T, Failure>

@@ -8,11 +8,12 @@ mod batch;
 mod handle;
 mod waiting;
 
-pub use handle::{Failure, Handle, Poll, Reply, Request, Unavailable};
+pub use handle::{Failure, Handle, Poll, Reply, Request, Unavailable, UpdateAndPoll};
 
-use crate::machine::{Event, State};
-use crate::store::{self, AppendError, Store, StoreError};
+use crate::machine::State;
+use crate::store::{self, AppendError, Frame, Store, StoreError};
 use batch::Batch;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -22,10 +23,16 @@ use waiting::Waiting;
 const BATCH: usize = 1024;
 /// Timers fired in one batch.
 const TIMERS: usize = 1024;
-/// Bytes that a trial append writes after a full disk: more than most batches, or the next one would fail again.
-const TRIAL: usize = 256 * 1024;
 /// The writer looks at the clock at least so often.
 const IDLE: Duration = Duration::from_secs(1);
+/// After a replay no timer fires for so long, milliseconds: nobody could poll or report while the engine was away.
+const RESTART_GRACE_MS: u64 = 1000;
+/// A full disk is tried again at most so often, milliseconds.
+const TRIAL_EVERY_MS: u64 = 250;
+/// The least that a trial append writes. It is twice what failed, or the next batch would fail again.
+const TRIAL: usize = 64 * 1024;
+/// Whether an append is possible is known for so long after one, milliseconds.
+const PROOF_OF_HEALTH_MS: u64 = 5000;
 
 /// Why the writer ended.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,13 @@ pub enum WriterError {
 /// Tells the time in epoch milliseconds. An argument, so that tests own the time.
 pub type Clock = Box<dyn Fn() -> u64 + Send>;
 
+/// The disk is full: nothing is decided until a trial append succeeds.
+struct Full {
+    why: Arc<str>,
+    trial: usize,
+    next_trial: u64,
+}
+
 /// The one who changes the state.
 pub struct Writer {
     store: Box<dyn Store>,
@@ -48,9 +62,12 @@ pub struct Writer {
     position: u64,
     waiting: Waiting,
     clock: Clock,
+    /// Added to the clock, so that time goes on from what the journal has seen.
+    ahead: u64,
     last_now: u64,
-    /// Set while the disk is full: nothing is decided until a trial append succeeds.
-    full: Option<Arc<str>>,
+    quiet_until: u64,
+    appended_at: u64,
+    full: Option<Full>,
 }
 
 impl Writer {
@@ -60,7 +77,22 @@ impl Writer {
     /// [`WriterError::Store`] when the journal can't be read.
     pub fn open(mut store: Box<dyn Store>, clock: Clock) -> Result<Self, WriterError> {
         let (state, position) = replay(store.as_mut())?;
-        Ok(Self { store, state, position, waiting: Waiting::default(), clock, last_now: 0, full: None })
+        let ahead = state.last_at().saturating_sub(clock());
+        let now = clock() + ahead;
+        let quiet_until = if position > 0 { now + RESTART_GRACE_MS } else { 0 };
+        let waiting = Waiting::default();
+        Ok(Self {
+            store,
+            state,
+            position,
+            waiting,
+            clock,
+            ahead,
+            last_now: now,
+            quiet_until,
+            appended_at: 0,
+            full: None,
+        })
     }
 
     /// Frames in the journal.
@@ -74,38 +106,45 @@ impl Writer {
     /// # Errors
     /// [`WriterError`] when an append did not clearly succeed; nothing of that batch was answered.
     pub fn run(mut self, requests: &Receiver<Request>) -> Result<(), WriterError> {
-        let mut taken = Vec::with_capacity(BATCH);
+        let mut taken = VecDeque::with_capacity(BATCH);
         loop {
-            let now = self.now();
-            match requests.recv_timeout(self.until_next_event(now)) {
-                Ok(first) => taken.push(first),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            if taken.is_empty() {
+                let now = self.now();
+                match requests.recv_timeout(self.until_next_event(now)) {
+                    Ok(first) => taken.push_back(first),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                }
             }
-            taken.extend(requests.try_iter().take(BATCH - 1));
+            taken.extend(requests.try_iter().take(BATCH.saturating_sub(taken.len())));
             self.step(&mut taken)?;
         }
     }
 
-    /// One batch: decide and evolve, append and sync, answer.
-    fn step(&mut self, taken: &mut Vec<Request>) -> Result<(), WriterError> {
+    /// One batch: decide and evolve, append and sync, answer. What a full frame leaves is for the next one.
+    fn step(&mut self, taken: &mut VecDeque<Request>) -> Result<(), WriterError> {
         let now = self.now();
-        if self.full.is_some() && !self.try_to_recover()? {
+        if self.full.is_some() && !self.try_to_recover(now)? {
             self.refuse_writes(taken, now);
             return Ok(());
         }
         let mut batch = Batch::new(&mut self.state, &mut self.waiting, now);
-        batch.fire_timers(TIMERS);
-        for request in taken.drain(..) {
+        if now >= self.quiet_until {
+            batch.fire_timers(TIMERS);
+        }
+        while batch.has_room()
+            && let Some(request) = taken.pop_front()
+        {
             batch.take(request);
         }
         batch.serve_waiting();
-        let (events, answers) = batch.finish();
-        match self.append(&events) {
+        let proof = batch.is_checked() && now >= self.appended_at + PROOF_OF_HEALTH_MS;
+        let (frame, answers) = batch.finish();
+        match self.append(frame, proof, now) {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
             Err(AppendError::Full(why)) => {
                 let why: Arc<str> = why.into();
-                self.full_disk(&why)?;
+                self.start_over(now, &why)?;
                 answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Full(Arc::clone(&why)))));
             }
             Err(broken) => return Err(WriterError::Append(broken)),
@@ -113,25 +152,41 @@ impl Writer {
         Ok(())
     }
 
-    fn append(&mut self, events: &[Event]) -> Result<(), AppendError> {
-        if events.is_empty() {
+    /// Appends what the batch decided; with nothing decided, only to prove that it can.
+    fn append(&mut self, frame: Frame, proof: bool, now: u64) -> Result<(), AppendError> {
+        if frame.is_empty() && !proof {
             return Ok(());
         }
-        self.store.append(self.position, &store::encode(events))?;
+        let bytes = frame.into_bytes();
+        let appended = self.store.append(self.position, &bytes);
+        if let Err(AppendError::Full(why)) = &appended {
+            tracing::error!(why, "the disk is full: answering 507 until there is space");
+            let trial = (bytes.len() * 2).max(TRIAL);
+            self.full = Some(Full { why: why.as_str().into(), trial, next_trial: now + TRIAL_EVERY_MS });
+        }
+        appended?;
         self.position += 1;
+        self.appended_at = now;
         Ok(())
     }
 
     /// The batch was rolled back on disk: memory goes back too, by the one path that there is.
-    fn full_disk(&mut self, why: &Arc<str>) -> Result<(), WriterError> {
-        tracing::error!(why = why.as_ref(), "the disk is full: answering 507 until there is space");
-        self.full = Some(Arc::clone(why));
+    fn start_over(&mut self, now: u64, why: &Arc<str>) -> Result<(), WriterError> {
+        // The old state goes first: there need not be room for two.
+        self.state = State::default();
         (self.state, self.position) = replay(self.store.as_mut())?;
+        tracing::info!(why = why.as_ref(), now, frames = self.position, "back at what the disk holds");
         Ok(())
     }
 
-    fn try_to_recover(&mut self) -> Result<bool, WriterError> {
-        match self.store.append(self.position, &store::padding(TRIAL)) {
+    /// True when a trial append shows that there is space again.
+    fn try_to_recover(&mut self, now: u64) -> Result<bool, WriterError> {
+        let Some(full) = &mut self.full else { return Ok(true) };
+        if now < full.next_trial {
+            return Ok(false);
+        }
+        full.next_trial = now + TRIAL_EVERY_MS;
+        match self.store.append(self.position, &store::padding(full.trial)) {
             Ok(()) => {
                 self.position += 1;
                 self.full = None;
@@ -144,14 +199,16 @@ impl Writer {
     }
 
     /// Reads see what is durable; everything else is told that the disk is full.
-    fn refuse_writes(&mut self, taken: &mut Vec<Request>, now: u64) {
-        let full = || Unavailable::Full(self.full.clone().unwrap_or_default());
+    fn refuse_writes(&mut self, taken: &mut VecDeque<Request>, now: u64) {
+        let why = self.full.as_ref().map(|full| Arc::clone(&full.why)).unwrap_or_default();
+        let full = || Unavailable::Full(Arc::clone(&why));
         let mut batch = Batch::new(&mut self.state, &mut self.waiting, now);
         for request in taken.drain(..) {
             match request {
                 Request::Read(_) | Request::Drain => batch.take(request),
                 Request::Decide(_, reply) => reply.send(Err(full())),
                 Request::Poll(poll) => drop(poll.to.send(Err(full()))),
+                Request::UpdateAndPoll(asked) => drop(asked.to.send(Err(full().into()))),
                 Request::Check(to) => drop(to.send(Err(full()))),
             }
         }
@@ -162,7 +219,7 @@ impl Writer {
 
     /// How long the writer may sleep: until a timer, a delayed task that someone waits for, or a poll's end.
     fn until_next_event(&self, now: u64) -> Duration {
-        let timer = self.state.indexes().next_timer().map(|(at, ..)| at);
+        let timer = self.state.indexes().next_timer().map(|(at, ..)| at.max(self.quiet_until));
         let waiting = self.waiting.next_event(&self.state);
         let next = timer.into_iter().chain(waiting).min();
         let sleep = next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));
@@ -170,9 +227,9 @@ impl Writer {
         if self.full.is_some() { IDLE } else { sleep.min(IDLE) }
     }
 
-    /// The clock, never going back: time in the journal is in order.
+    /// The engine's time: it goes on from what the journal has seen, and never back.
     fn now(&mut self) -> u64 {
-        self.last_now = self.last_now.max((self.clock)());
+        self.last_now = self.last_now.max((self.clock)() + self.ahead);
         self.last_now
     }
 }

@@ -3,12 +3,11 @@
 use super::json;
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters};
+use crate::api::query::{self, Parameters, Payload, Segment};
 use crate::machine::definition::{TaskDef, WorkflowDef};
 use crate::machine::{Command, Registered, Rejection};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
@@ -39,18 +38,18 @@ async fn task_defs(State(api): State<Api>) -> Result<Response, Problem> {
     Ok(json(&all))
 }
 
-async fn task_def(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+async fn task_def(State(api): State<Api>, Segment(name): Segment) -> Result<Response, Problem> {
     let missing = format!("No such taskType found by name: {name}");
     let found = api.writer.read(move |state| state.task_def(&name).map(with_times)).await?;
     Ok(json(&found.ok_or(Rejection::NotFound(missing))?))
 }
 
-async fn save_task_defs(State(api): State<Api>, body: Bytes) -> Result<(), Problem> {
+async fn save_task_defs(State(api): State<Api>, Payload(body): Payload) -> Result<(), Problem> {
     let defs: Vec<TaskDef> = query::json(&body)?;
     Ok(api.writer.decide(Command::SaveTaskDefs(defs), |_, _| ()).await?)
 }
 
-async fn update_task_def(State(api): State<Api>, body: Bytes) -> Result<(), Problem> {
+async fn update_task_def(State(api): State<Api>, Payload(body): Payload) -> Result<(), Problem> {
     let def: Box<TaskDef> = query::json(&body)?;
     Ok(api.writer.decide(Command::UpdateTaskDef(def), |_, _| ()).await?)
 }
@@ -62,7 +61,7 @@ async fn workflow_defs(State(api): State<Api>) -> Result<Response, Problem> {
 
 async fn workflow_def(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let version: Option<i64> = parameters.number("version")?;
@@ -74,7 +73,7 @@ async fn workflow_def(
 async fn save_workflow_def(
     State(api): State<Api>,
     parameters: Parameters,
-    body: Bytes,
+    Payload(body): Payload,
 ) -> Result<(), Problem> {
     let overwrite = parameters.flag("overwrite", false)?;
     let def: Box<WorkflowDef> = query::json(&body)?;
@@ -89,7 +88,7 @@ struct Bulk {
 }
 
 /// Each on its own: what fails is told in the body, the status is 200.
-async fn save_workflow_defs(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+async fn save_workflow_defs(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
     let defs: Vec<Box<WorkflowDef>> = query::json(&body)?;
     if defs.is_empty() {
         return Err(Problem::bad_request("the list of workflow definitions is empty"));

@@ -9,7 +9,9 @@ mod workflow_view;
 
 use super::Api;
 use super::problem::Problem;
+use super::query::MAX_BODY;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -17,7 +19,8 @@ use serde::Serialize;
 pub fn routes() -> Router<Api> {
     let api = Router::new().merge(metadata::routes()).merge(workflow::routes()).merge(task::routes());
     let router = Router::new().nest("/api", api.merge(health::routes())).merge(health::routes());
-    router.fallback(unknown).method_not_allowed_fallback(wrong_method)
+    let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);
+    router.layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 async fn unknown(uri: Uri) -> Problem {

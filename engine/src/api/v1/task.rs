@@ -4,17 +4,16 @@ use super::task_view::TaskView;
 use super::{json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters};
+use crate::api::query::{self, Parameters, Payload, Segment};
 use crate::clock;
+use crate::machine::bounds::MAX_POLL_COUNT;
 use crate::machine::command::{Report, TaskUpdate};
 use crate::machine::definition::{Object, Seconds};
 use crate::machine::id::TaskId;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Command, Rejection};
-use crate::writer::Failure;
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -39,14 +38,14 @@ pub fn routes() -> Router<Api> {
         .route("/tasks/queue/all", get(all_queues))
 }
 
-/// The name of a type's queue; an empty domain is a domain.
+/// The name of a type's queue. A domain that is empty is taken for none: SDKs send it so.
 fn queue(kind: &str, domain: Option<&str>) -> Arc<str> {
     domain.map_or_else(|| kind.into(), |domain| format!("{domain}:{kind}").into())
 }
 
 async fn poll(
     State(api): State<Api>,
-    Path(kind): Path<String>,
+    Segment(kind): Segment,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let queue = queue(&kind, parameters.text("domain"));
@@ -64,10 +63,10 @@ fn one_or_none(task: Option<&TaskInContext>) -> Response {
 
 async fn poll_batch(
     State(api): State<Api>,
-    Path(kind): Path<String>,
+    Segment(kind): Segment,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let count = parameters.number::<usize>("count")?.unwrap_or(1);
+    let count = parameters.number::<usize>("count")?.unwrap_or(1).clamp(1, MAX_POLL_COUNT);
     let wait_ms = parameters.number("timeout")?.unwrap_or(POLL_WAIT_MS);
     if wait_ms > MAX_POLL_WAIT_MS {
         let message = format!("timeout is {wait_ms} ms, it must be at most {MAX_POLL_WAIT_MS}");
@@ -114,7 +113,7 @@ impl TaskResult {
             workflow,
             task,
             report: report(self.status.as_deref())?,
-            output: self.output_data.unwrap_or_default(),
+            output: Arc::new(Value::Object(self.output_data.unwrap_or_default())),
             reason: self.reason_for_incompletion,
             worker: self.worker_id,
             callback_ms: self.callback_after_seconds.ms(),
@@ -140,32 +139,24 @@ fn report(status: Option<&str>) -> Result<Report, Problem> {
     })
 }
 
-async fn update(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+async fn update(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
     let (task, command) = query::json::<TaskResult>(&body)?.command()?;
     api.writer.decide(command, |_, _| ()).await?;
     Ok(text(&task))
 }
 
 /// Updates a task and answers the next of the same type for the same worker, if there is one at once.
-async fn update_and_poll(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+async fn update_and_poll(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
     // A client takes 404 here for a server without this route and never comes back to it.
     let unknown = Problem::not_found_as_bad_request;
     let result = query::json::<TaskResult>(&body)?;
     let worker = result.worker_id.clone();
     let (task, command) = result.command().map_err(unknown)?;
-    let extends = matches!(command, Command::ExtendLease { .. });
-    let kind = api.writer.decide(command, move |state, _| {
-        let (workflow, record) = state.task(task)?;
-        let ended = record.status.is_terminal() && !extends;
-        ended.then(|| workflow.node(record).task.name.clone())
-    });
-    let kind = kind.await.map_err(|failure: Failure| unknown(failure.into()))?;
-    let Some(kind) = kind else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-    let tasks = api.writer.poll(queue(&kind, None), worker, 1, 0).await?;
-    Ok(one_or_none(tasks.first()))
+    let next = api.writer.update_and_poll(command, task, worker).await;
+    Ok(one_or_none(next.map_err(|failure| unknown(failure.into()))?.as_ref()))
 }
 
-async fn read(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn read(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {
     let task: TaskId = id.parse().map_err(|_| Problem::from(Rejection::no_task(&id)))?;
     let look = move |state: &crate::machine::State| state.workflow(task.workflow)?.in_context(task.sequence);
     let found = api.writer.read(look).await?;

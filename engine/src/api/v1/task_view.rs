@@ -75,7 +75,7 @@ impl<'a> TaskView<'a> {
             Kind::Fork => "FORK",
             Kind::Join => "JOIN",
         };
-        let def = snapshot.task_def(node).filter(|_| node.kind == Kind::Simple);
+        let def = snapshot.task_def(node);
         let waited = if task.started_at == 0 { 0 } else { task.started_at.saturating_sub(task.scheduled_at) };
         Self {
             task_type,
@@ -92,7 +92,7 @@ impl<'a> TaskView<'a> {
             end_time: task.ended_at,
             update_time: task.updated_at,
             first_start_time: task.started_at,
-            start_delay_in_seconds: task.delay_ms / 1000,
+            start_delay_in_seconds: task.start_delay_ms / 1000,
             retried_task_id: task.retry_of.map(|seq| id.task(seq)),
             retried: task.retried,
             executed: task.status.is_success(),

@@ -4,7 +4,7 @@ use super::workflow_view::{StatusView, WorkflowView};
 use super::{json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters};
+use crate::api::query::{self, Parameters, Payload, Segment};
 use crate::clock;
 use crate::machine::command::StartWorkflow;
 use crate::machine::definition::{Object, WorkflowDef};
@@ -13,8 +13,7 @@ use crate::machine::id::WorkflowId;
 use crate::machine::workflow::Workflow;
 use crate::machine::{Command, Event, Rejection};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -46,17 +45,36 @@ struct StartRequest {
     workflow_def: Option<Box<WorkflowDef>>,
     #[serde(default)]
     task_to_domain: Option<Object>,
+    idempotency_key: Option<String>,
+    external_input_payload_storage_path: Option<String>,
+}
+
+impl StartRequest {
+    /// What would change the meaning of the start if it were passed over.
+    fn check_supported(&self) -> Result<(), Problem> {
+        let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let unsupported = [
+            ("taskToDomain", self.task_to_domain.as_ref().is_some_and(|domains| !domains.is_empty())),
+            ("idempotencyKey", set(&self.idempotency_key)),
+            ("externalInputPayloadStoragePath", set(&self.external_input_payload_storage_path)),
+        ];
+        match unsupported.iter().find(|(_, set)| *set) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let why = "this engine does not support it yet and will not pretend to";
+                Err(Problem::bad_request(format!("{name}: {why}")))
+            }
+        }
+    }
 }
 
 fn empty_object() -> Value {
     Value::Object(Object::new())
 }
 
-async fn start(State(api): State<Api>, body: Bytes) -> Result<Response, Problem> {
+async fn start(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
     let request: StartRequest = query::json(&body)?;
-    if request.task_to_domain.as_ref().is_some_and(|domains| !domains.is_empty()) {
-        return Err(Problem::bad_request("taskToDomain: this engine does not route to domains yet"));
-    }
+    request.check_supported()?;
     let Value::Object(_) = request.input else {
         return Err(Problem::bad_request("input must be a JSON object"));
     };
@@ -75,9 +93,9 @@ async fn start(State(api): State<Api>, body: Bytes) -> Result<Response, Problem>
 
 async fn start_by_name(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     parameters: Parameters,
-    body: Bytes,
+    Payload(body): Payload,
 ) -> Result<Response, Problem> {
     let input: Value = if body.is_empty() { empty_object() } else { query::json(&body)? };
     if !input.is_object() {
@@ -125,7 +143,7 @@ async fn find(api: &Api, id: &str) -> Result<Workflow, Problem> {
 
 async fn read(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let with_tasks = parameters.flag("includeTasks", true)?;
@@ -135,7 +153,7 @@ async fn read(
 
 async fn status(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let with_output = parameters.flag("includeOutput", false)?;
@@ -144,22 +162,22 @@ async fn status(
     Ok(json(&StatusView::of(&workflow, with_output, with_variables)))
 }
 
-async fn pause(State(api): State<Api>, Path(id): Path<String>) -> Result<(), Problem> {
+async fn pause(State(api): State<Api>, Segment(id): Segment) -> Result<(), Problem> {
     Ok(api.writer.decide(Command::Pause(parse(&id)?), |_, _| ()).await?)
 }
 
-async fn resume(State(api): State<Api>, Path(id): Path<String>) -> Result<(), Problem> {
+async fn resume(State(api): State<Api>, Segment(id): Segment) -> Result<(), Problem> {
     Ok(api.writer.decide(Command::Resume(parse(&id)?), |_, _| ()).await?)
 }
 
-async fn retry(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn retry(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {
     api.writer.decide(Command::Retry(parse(&id)?), |_, _| ()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn terminate(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     parameters: Parameters,
 ) -> Result<(), Problem> {
     let command = Command::Terminate { id: parse(&id)?, reason: parameters.text("reason").map(Arc::from) };

@@ -3,6 +3,7 @@
 //! A decision often needs to see its own consequences (the output of the task that just ended is input of the
 //! next). So it emits events against a copy; task records are shared with the original until they change.
 
+use crate::machine::bounds::MAX_DECIDED_BYTES;
 use crate::machine::definition::Object;
 use crate::machine::event::{Event, TaskChange, WorkflowChange};
 use crate::machine::expression;
@@ -14,11 +15,13 @@ pub struct Draft {
     pub workflow: Workflow,
     pub now: u64,
     events: Vec<Event>,
+    /// About the bytes of input given to tasks so far.
+    bytes: usize,
 }
 
 impl Draft {
     pub fn new(workflow: Workflow, now: u64) -> Self {
-        Self { workflow, now, events: Vec::new() }
+        Self { workflow, now, events: Vec::new(), bytes: 0 }
     }
 
     pub fn change(&mut self, change: WorkflowChange) {
@@ -29,6 +32,15 @@ impl Draft {
     pub fn change_task(&mut self, seq: u32, change: TaskChange) {
         self.workflow.change_task(self.now, seq, &change);
         self.events.push(Event::Task { at: self.now, id: self.workflow.id, seq, change });
+    }
+
+    pub fn count_bytes(&mut self, bytes: usize) {
+        self.bytes += bytes;
+    }
+
+    /// True when one decision has given out more than the journal should take at once.
+    pub fn is_too_large(&self) -> bool {
+        self.bytes > MAX_DECIDED_BYTES
     }
 
     pub fn into_events(self) -> Vec<Event> {

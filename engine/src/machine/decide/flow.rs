@@ -1,8 +1,10 @@
 //! The flow: what follows when a task ends, until nothing more follows.
 
 use super::draft::{Draft, fill_from_template};
+use crate::machine::bounds::{self, MAX_DECIDED_BYTES};
 use crate::machine::definition::{Kind, Object};
 use crate::machine::event::{Scheduled, TaskChange, WorkflowChange};
+use crate::machine::id::MAX_SEQUENCE;
 use crate::machine::retry;
 use crate::machine::snapshot::NodeIndex;
 use crate::machine::workflow::{Task, TaskStatus, WorkflowStatus};
@@ -23,7 +25,11 @@ pub fn begin(draft: &mut Draft) {
 /// A paused workflow stands still; the same call after its resume catches up.
 pub fn advance(draft: &mut Draft) {
     while draft.workflow.status == WorkflowStatus::Running {
-        if let Some(next) = unscheduled_successor(draft) {
+        if draft.is_too_large() {
+            let reason =
+                format!("the inputs of the tasks that follow take more than {MAX_DECIDED_BYTES} bytes");
+            end(draft, WorkflowStatus::Failed, Some(reason.into()));
+        } else if let Some(next) = unscheduled_successor(draft) {
             schedule(draft, next);
         } else if let Some(join) = satisfied_join(draft) {
             finish_join(draft, join);
@@ -95,7 +101,9 @@ fn schedule(draft: &mut Draft, index: NodeIndex) {
     make_record(draft, index, status, Attempt { delay_ms, ..Attempt::first(draft.now) });
     if kind == Kind::Fork {
         for branch in branches {
-            schedule(draft, branch);
+            if !draft.is_too_large() {
+                schedule(draft, branch);
+            }
         }
         if let Some(join) = next {
             schedule(draft, join);
@@ -132,9 +140,10 @@ fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, attempt:
     let seq = draft.workflow.next_seq();
     let node = draft.workflow.snapshot.node(index);
     let mut input = draft.evaluate(&node.task.input_parameters, Some(seq));
-    if let Some(def) = draft.workflow.snapshot.task_def(node).filter(|_| node.kind == Kind::Simple) {
+    if let Some(def) = draft.workflow.snapshot.task_def(node) {
         input = fill_from_template(input, &def.input_template);
     }
+    draft.count_bytes(input.values().map(bounds::size).sum());
     let scheduled = Scheduled {
         node: index,
         status,
@@ -179,8 +188,9 @@ fn retry_delay(draft: &Draft, task: &Task, seed: u64) -> Option<u64> {
     let limit = node.task.retry_count.unwrap_or(def.retry_count);
     let left = task.status.is_retriable() && i64::from(task.attempt) < limit;
     let total = def.total_timeout_seconds.set_ms();
+    let room = draft.workflow.next_seq() <= MAX_SEQUENCE;
     let in_time = total.is_none_or(|total| draft.now.saturating_sub(task.first_at) < total);
-    (left && in_time).then(|| retry::delay_ms(def, task.attempt, seed))
+    (left && room && in_time).then(|| retry::delay_ms(def, task.attempt, seed))
 }
 
 /// Catches up with what happened during a pause: failures first, then the flow.
@@ -205,12 +215,9 @@ pub fn retry_failed(draft: &mut Draft) {
         let failed = task.status.is_terminal() && !task.status.is_success();
         match draft.workflow.snapshot.node(index).kind {
             Kind::Simple if failed => {
-                make_record(
-                    draft,
-                    index,
-                    TaskStatus::Scheduled,
-                    Attempt { reason: None, ..Attempt::after(&task, 0) },
-                );
+                // A retry by hand starts anew, the clock of totalTimeoutSeconds included.
+                let again = Attempt { reason: None, first_at: draft.now, ..Attempt::after(&task, 0) };
+                make_record(draft, index, TaskStatus::Scheduled, again);
             }
             Kind::Join if failed => draft.change_task(task.seq, TaskChange::Reopened),
             _ => {}

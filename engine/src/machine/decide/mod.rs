@@ -26,7 +26,7 @@ pub fn decide(state: &State, command: Command, now: u64) -> Result<Vec<Event>, R
         }
         Command::StartWorkflow(start) => start::start(state, *start, now),
         Command::Poll { queue, worker, count } => Ok(work::poll(state, &queue, worker.as_ref(), count, now)),
-        Command::UpdateTask(update) => work::update(state, &update, now),
+        Command::UpdateTask(update) => work::update(state, *update, now),
         Command::ExtendLease { task } => work::extend_lease(state, task, now),
         Command::Pause(id) => control::pause(state, id, now),
         Command::Resume(id) => control::resume(state, id, now),

@@ -2,6 +2,7 @@
 
 use super::draft::{Draft, fill_from_template};
 use super::flow;
+use crate::machine::bounds;
 use crate::machine::command::StartWorkflow;
 use crate::machine::definition::{TaskDef, WorkflowDef};
 use crate::machine::event::{Event, SnapshotNumber, Start};
@@ -25,6 +26,7 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
             request.start.priority
         )));
     }
+    bounds::check_payload("input", &request.start.input)?;
     let id = unused_id(state, now, request.seed);
     let (mut events, number, snapshot) = definitions(state, &request)?;
     let start = with_template(request.start, &snapshot);

@@ -2,7 +2,9 @@
 
 use super::draft::Draft;
 use super::flow;
+use crate::machine::bounds;
 use crate::machine::command::{Report, TaskUpdate};
+use crate::machine::definition::Kind;
 use crate::machine::event::{Event, TaskChange};
 use crate::machine::id::TaskId;
 use crate::machine::rejection::Rejection;
@@ -29,7 +31,8 @@ pub fn extend_lease(state: &State, task: TaskId, now: u64) -> Result<Vec<Event>,
 }
 
 /// A terminal task or workflow takes no update: it is answered as if it had, and nothing changes.
-pub fn update(state: &State, update: &TaskUpdate, now: u64) -> Result<Vec<Event>, Rejection> {
+pub fn update(state: &State, update: TaskUpdate, now: u64) -> Result<Vec<Event>, Rejection> {
+    bounds::check_payload("outputData", &update.output)?;
     let workflow = state.workflow(update.workflow).ok_or_else(|| Rejection::no_workflow(update.workflow))?;
     if update.task.workflow != update.workflow {
         return Err(Rejection::no_task(update.task));
@@ -38,39 +41,36 @@ pub fn update(state: &State, update: &TaskUpdate, now: u64) -> Result<Vec<Event>
     if workflow.status.is_terminal() || task.status.is_terminal() {
         return Ok(Vec::new());
     }
+    // Only a worker's task can be given back to a queue.
+    if update.report == Report::InProgress && workflow.node(task).kind != Kind::Simple {
+        return Ok(Vec::new());
+    }
     let mut draft = Draft::new(workflow.clone(), now);
-    let seq = task.seq;
+    let (seq, seed) = (task.seq, update.seed);
     draft.change_task(seq, change(update));
     let ended = draft.workflow.task(seq).map(|task| task.status);
     match ended {
         Some(status) if status.is_success() => flow::advance(&mut draft),
-        Some(status) if status.is_terminal() => flow::after_failure(&mut draft, seq, update.seed),
+        Some(status) if status.is_terminal() => flow::after_failure(&mut draft, seq, seed),
         _ => {}
     }
     Ok(draft.into_events())
 }
 
-fn change(update: &TaskUpdate) -> TaskChange {
-    let worker = update.worker.clone();
+fn change(update: TaskUpdate) -> TaskChange {
+    let (worker, output) = (update.worker, update.output);
     let reason = update.reason.as_deref().map(shortened);
-    let ended = |status| TaskChange::Ended {
-        status,
-        worker: worker.clone(),
-        output: Some(update.output_value()),
-        reason: reason.clone(),
+    let status = match update.report {
+        Report::Completed => TaskStatus::Completed,
+        Report::Failed => TaskStatus::Failed,
+        Report::FailedWithTerminalError => TaskStatus::FailedWithTerminalError,
+        Report::Canceled => TaskStatus::Canceled,
+        Report::InProgress => {
+            let callback_ms = update.callback_ms;
+            return TaskChange::CalledBack { worker, output, reason, callback_ms };
+        }
     };
-    match update.report {
-        Report::Completed => ended(TaskStatus::Completed),
-        Report::Failed => ended(TaskStatus::Failed),
-        Report::FailedWithTerminalError => ended(TaskStatus::FailedWithTerminalError),
-        Report::Canceled => ended(TaskStatus::Canceled),
-        Report::InProgress => TaskChange::CalledBack {
-            worker: worker.clone(),
-            output: update.output_value(),
-            reason: reason.clone(),
-            callback_ms: update.callback_ms,
-        },
-    }
+    TaskChange::Ended { status, worker, output: Some(output), reason }
 }
 
 fn shortened(reason: &str) -> Arc<str> {

@@ -1,0 +1,78 @@
+//! Bounds on what comes in, so that nothing that was accepted can ever be too deep or too large to be read back.
+//!
+//! The journal's reader refuses JSON nested deeper than 127 levels. What a workflow can build out of accepted
+//! parts stays below that: a payload, inside a join's outputs, inside a definition's parameters, inside an event.
+
+use super::rejection::Rejection;
+use serde_json::Value;
+
+/// Levels that an input, an output or a parameter's value may be nested.
+pub const MAX_DEPTH: usize = 64;
+/// Levels that parameters of a definition may be nested.
+pub const MAX_PARAMETER_DEPTH: usize = 16;
+/// Levels that forks may be nested.
+pub const MAX_FORK_DEPTH: usize = 8;
+/// Expressions inside expressions.
+pub const MAX_EXPRESSION_DEPTH: usize = 8;
+/// Bytes of input that one decision may give to the tasks that it schedules. Conductor takes 3 MB a task.
+pub const MAX_DECIDED_BYTES: usize = 16 << 20;
+/// Tasks that one poll may take.
+pub const MAX_POLL_COUNT: usize = 1000;
+
+/// True when `value` is nested at most `levels` deep. Looks no deeper than that.
+#[must_use]
+pub fn within_depth(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| within_depth(item, levels - 1)),
+        Value::Object(map) => levels > 0 && map.values().all(|item| within_depth(item, levels - 1)),
+        _ => true,
+    }
+}
+
+/// Refuses a payload that is nested too deep.
+///
+/// # Errors
+/// [`Rejection::Invalid`] that names `what`.
+pub fn check_payload(what: &str, value: &Value) -> Result<(), Rejection> {
+    if within_depth(value, MAX_DEPTH) {
+        return Ok(());
+    }
+    Err(Rejection::Invalid(format!("{what} is nested deeper than {MAX_DEPTH} levels; flatten it")))
+}
+
+/// About the bytes that a value takes as JSON, without writing it.
+#[must_use]
+pub fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 12,
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => 2 + items.iter().map(|item| size(item) + 1).sum::<usize>(),
+        Value::Object(map) => 2 + map.iter().map(|(key, item)| key.len() + 4 + size(item)).sum::<usize>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nested(levels: usize) -> Value {
+        (0..levels).fold(json!(1), |inner, _| json!([inner]))
+    }
+
+    #[test]
+    fn depth_is_counted_in_levels() {
+        assert!(within_depth(&json!("flat"), 0));
+        assert!(within_depth(&nested(MAX_DEPTH), MAX_DEPTH));
+        assert!(!within_depth(&nested(MAX_DEPTH + 1), MAX_DEPTH));
+        assert!(check_payload("input", &nested(MAX_DEPTH + 1)).unwrap_err().to_string().contains("input"));
+    }
+
+    #[test]
+    fn size_is_about_what_json_takes() {
+        let value = json!({"a": [1, "two", null], "b": {"c": true}});
+        let (about, exact) = (size(&value), value.to_string().len());
+        assert!(about >= exact && about < 3 * exact, "{about} for {exact}");
+    }
+}
