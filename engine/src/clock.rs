@@ -12,7 +12,6 @@ pub fn now_ms() -> u64 {
 
 /// A clock that starts at the wall clock and goes on with the monotonic one: somebody who sets the wall clock
 /// neither ends every lease nor stops time.
-#[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
 pub fn steady() -> impl Fn() -> u64 + Send {
     let (wall, begun) = (now_ms(), Instant::now());

@@ -8,7 +8,7 @@ use shakedown_engine::machine::command::{Report, StartWorkflow, TaskUpdate};
 use shakedown_engine::machine::definition::{Kind, TaskDef, WorkflowDef};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
-use shakedown_engine::machine::workflow::WorkflowStatus;
+use shakedown_engine::machine::status::WorkflowStatus;
 use shakedown_engine::machine::{Command, Event, State, decide};
 use shakedown_engine::store::{decode, encode};
 use std::collections::BTreeMap;

@@ -5,7 +5,8 @@
 //! the first schedule. A paused workflow has no deadlines.
 
 use super::definition::{TimeoutPolicy, WorkflowTimeoutPolicy};
-use super::workflow::{Task, TaskStatus, Workflow, WorkflowStatus};
+use super::status::{TaskStatus, WorkflowStatus};
+use super::workflow::{Task, Workflow};
 
 /// Which limit of a task ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

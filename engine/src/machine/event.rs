@@ -6,7 +6,7 @@
 use super::definition::{Object, TaskDef, WorkflowDef};
 use super::id::WorkflowId;
 use super::snapshot::NodeIndex;
-use super::workflow::{TaskStatus, WorkflowStatus};
+use super::status::{TaskStatus, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

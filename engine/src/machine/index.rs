@@ -3,7 +3,8 @@
 use super::deadline;
 use super::definition::Kind;
 use super::id::WorkflowId;
-use super::workflow::{Task, TaskStatus, Workflow};
+use super::status::TaskStatus;
+use super::workflow::{Task, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Position in a queue: ready first, then oldest workflow, then scheduling order.

@@ -18,6 +18,7 @@ pub mod retry;
 mod scope;
 pub mod snapshot;
 mod state;
+pub mod status;
 pub mod validate;
 pub mod workflow;
 

@@ -1,4 +1,4 @@
-//! `/health`: healthy when the writer took a request and answered it, which it does only while it can append.
+//! `/health`: healthy when the writer answers, and an append worked a moment ago or works now.
 
 use super::json;
 use crate::api::Api;
@@ -41,7 +41,7 @@ async fn health(State(api): State<Api>) -> Response {
         Err(_) => Some(format!("the writer did not answer within {} s", DEADLINE.as_secs())),
     };
     let healthy = trouble.is_none();
-    let details = trouble.unwrap_or_else(|| "takes requests and can append".to_owned());
+    let details = trouble.unwrap_or_else(|| "takes requests and appends".to_owned());
     let finding = Finding { name: "writer", healthy, details };
     let body = Health { health_results: vec![finding], suppressed_health_results: [], healthy };
     let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -2,7 +2,8 @@
 
 use super::task_view::TaskView;
 use crate::machine::id::WorkflowId;
-use crate::machine::workflow::{TaskStatus, Workflow, WorkflowStatus};
+use crate::machine::status::{TaskStatus, WorkflowStatus};
+use crate::machine::workflow::Workflow;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

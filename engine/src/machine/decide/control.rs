@@ -6,7 +6,8 @@ use crate::machine::event::{Event, WorkflowChange};
 use crate::machine::id::{WorkflowId, mix};
 use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
-use crate::machine::workflow::{Workflow, WorkflowStatus};
+use crate::machine::status::WorkflowStatus;
+use crate::machine::workflow::Workflow;
 use std::sync::Arc;
 
 fn find(state: &State, id: WorkflowId) -> Result<&Workflow, Rejection> {

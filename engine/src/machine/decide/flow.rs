@@ -7,7 +7,8 @@ use crate::machine::event::{Scheduled, TaskChange, WorkflowChange};
 use crate::machine::id::MAX_SEQUENCE;
 use crate::machine::retry;
 use crate::machine::snapshot::NodeIndex;
-use crate::machine::workflow::{Task, TaskStatus, WorkflowStatus};
+use crate::machine::status::{TaskStatus, WorkflowStatus};
+use crate::machine::workflow::Task;
 use serde_json::Value;
 use std::sync::Arc;
 

@@ -7,7 +7,8 @@ use crate::machine::definition::TimeoutPolicy;
 use crate::machine::event::{Event, TaskChange};
 use crate::machine::id::{WorkflowId, mix};
 use crate::machine::state::State;
-use crate::machine::workflow::{Task, TaskStatus, WorkflowStatus};
+use crate::machine::status::{TaskStatus, WorkflowStatus};
+use crate::machine::workflow::Task;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::machine::event::{Event, TaskChange};
 use crate::machine::id::TaskId;
 use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
-use crate::machine::workflow::TaskStatus;
+use crate::machine::status::TaskStatus;
 use std::sync::Arc;
 
 /// Characters that Conductor keeps of a reason.
