@@ -158,6 +158,11 @@ impl<'a> WorkflowRun<'a> {
         self.finals.iter().copied().find(|f| f.found && f.workflow_id == id)
     }
 
+    /// True when its start was asked for, whatever came of it.
+    pub fn attempted(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// True when the start was acknowledged, or not answered and found afterwards.
     pub fn started(&self) -> bool {
         match self.start.map(|s| s.outcome) {

@@ -73,7 +73,7 @@ pub struct LevelSummary {
     pub model: Model,
     /// Workflows in flight.
     pub concurrency: u32,
-    /// Workflows started.
+    /// Workflows asked for: their starts were sent, whatever came of them.
     pub n: u64,
     /// Of those, completed.
     pub completed: u64,
@@ -158,8 +158,8 @@ fn level_summary(level: &LevelRun<'_>, speed: f64) -> LevelSummary {
         template: level.template.name.clone(),
         model: level.level.model,
         concurrency: level.level.concurrency,
-        n: level.workflows.iter().filter(|w| w.started()).count() as u64,
-        completed: level.completed().count() as u64,
+        n: level.workflows.iter().filter(|w| w.attempted()).count() as u64,
+        completed: level.completed().filter(|w| w.started()).count() as u64,
         window_s: level.window_s(),
         slots: level.slots().clone(),
         bottleneck: bottleneck::find(level, speed),

@@ -82,10 +82,10 @@ fn whole(history: &History) -> SelfCheck {
 
 fn all_started(run: &Joined<'_>) -> SelfCheck {
     let planned = run.workflows().count();
-    let tried = run.workflows().filter(|w| w.start.is_some()).count();
+    let tried = run.workflows().filter(|w| w.attempted()).count();
     let levels = run.levels.iter().filter(|l| l.window_ns().is_some()).count();
     let text = format!(
-        "{tried} of {planned} planned workflows were started, {levels} of {} levels ran to their end",
+        "{tried} of {planned} planned workflows were asked for, {levels} of {} levels ran to their end",
         run.levels.len()
     );
     let verdict = if tried == planned && levels == run.levels.len() { Verdict::Pass } else { Verdict::Fail };

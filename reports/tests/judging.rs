@@ -7,7 +7,7 @@ mod made;
 use made::{MS, Made, level, run};
 use shakedown_reports::exit_code;
 use shakedown_reports::gate::{Gate, Verdict};
-use shakedown_reports::history::History;
+use shakedown_reports::history::{History, Outcome};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::plan::Plan;
 
@@ -229,4 +229,44 @@ fn checks_that_the_plan_gives_nothing_to_do_keep_no_run_from_passing() {
     let summary = judge(&plan, &history, &[]);
     let idle = summary.checks.iter().filter(|c| !c.applies && c.verdict == Verdict::Unknown).count();
     assert_eq!((idle, summary.exit_code), (2, exit_code::PASSED));
+}
+
+/// The level's starts were all refused but the first `but`: nothing came of the others.
+fn refused(level: &str, but: u64, history: &mut History) {
+    let gone = |l: &str, index: u64| l == level && index >= but;
+    for start in history.starts.iter_mut().filter(|s| gone(&s.level, s.index)) {
+        (start.outcome, start.status, start.workflow_id) = (Outcome::Failed, Some(503), None);
+    }
+    history.executions.retain(|e| !gone(&e.level, e.index));
+    history.finals.retain(|f| !gone(&f.level, f.index));
+    history.observed.retain(|o| !gone(&o.level, o.index));
+}
+
+fn success_gates() -> Vec<Gate> {
+    ["3x/workflow_success", "3x/task_success"]
+        .map(|m| Gate { at_least: Some(0.95), at_most: None, ..gate(m, 0.0, false) })
+        .to_vec()
+}
+
+#[test]
+fn refused_starts_count_against_the_target() {
+    let (plan, mut history) = sound();
+    refused("3x", 2, &mut history);
+    let summary = judge(&plan, &history, &success_gates());
+    assert_eq!(summary.gates.iter().map(|g| g.verdict).collect::<Vec<_>>(), [Verdict::Fail; 2]);
+    assert_eq!((summary.levels[1].completed, summary.levels[1].n), (2, 6));
+    assert_eq!(summary.measure("3x/workflows_started").unwrap().value, Some(2.0));
+    let followed = summary.validity.checks.iter().find(|c| c.name == "plan_followed").unwrap();
+    assert!(followed.text.starts_with("12 of 12 planned workflows were asked for"), "{}", followed.text);
+}
+
+#[test]
+fn a_target_that_refuses_every_start_fails() {
+    let (plan, mut history) = sound();
+    refused("3x", 0, &mut history);
+    let summary = judge(&plan, &history, &success_gates());
+    assert_eq!(summary.gates.iter().map(|g| g.verdict).collect::<Vec<_>>(), [Verdict::Fail; 2]);
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Fail, exit_code::FAILED));
+    let failed = summary.measure("3x/tasks_failed").unwrap();
+    assert_eq!(failed.value, None, "no task was there to fail: that is no evidence of none failing");
 }

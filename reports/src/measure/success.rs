@@ -1,4 +1,7 @@
 //! What came of the work: workflows and tasks that completed, attempts that failed.
+//!
+//! Success is judged by what was asked for: a start that was refused, or not answered and not found, is a workflow
+//! that did not complete, and none of its tasks did either.
 
 use super::Measure;
 use crate::history::Outcome;
@@ -9,13 +12,15 @@ const FAILED_ATTEMPT: [&str; 3] = ["FAILED", "FAILED_WITH_TERMINAL_ERROR", "TIME
 
 pub(super) fn measure(level: &LevelRun<'_>, out: &mut Vec<Measure>) {
     let name = |n: &str| format!("{}/{n}", level.level.name);
+    let attempted: Vec<&WorkflowRun<'_>> = level.workflows.iter().filter(|w| w.attempted()).collect();
     let started: Vec<&WorkflowRun<'_>> = level.workflows.iter().filter(|w| w.started()).collect();
     let completed = started.iter().filter(|w| w.completed()).count();
     let with =
         |outcome| level.workflows.iter().filter_map(|w| w.start).filter(|s| s.outcome == outcome).count();
 
     // A task that the plan has and the target never reached did not succeed either.
-    let tasks: usize = started.iter().map(|w| w.template.tasks.len()).sum();
+    let tasks_of = |workflows: &[&WorkflowRun<'_>]| workflows.iter().map(|w| w.template.tasks.len()).sum();
+    let (wanted, tasks): (usize, usize) = (tasks_of(&attempted), tasks_of(&started));
     let last = |w: &&WorkflowRun<'_>, ok: bool| {
         let records = w.template.tasks.iter().filter_map(|t| w.last_record(&t.reference));
         records.filter(|r| (r.status == "COMPLETED") == ok).count()
@@ -31,8 +36,8 @@ pub(super) fn measure(level: &LevelRun<'_>, out: &mut Vec<Measure>) {
 
     out.push(Measure::count(name("workflows_started"), started.len()));
     out.push(Measure::count(name("workflows_completed"), completed));
-    out.push(Measure::ratio(name("workflow_success"), completed, started.len()));
-    out.push(Measure::ratio(name("task_success"), succeeded, tasks));
+    out.push(Measure::ratio(name("workflow_success"), completed, attempted.len()));
+    out.push(Measure::ratio(name("task_success"), succeeded, wanted));
     out.push(counted_of(name("tasks_failed"), failed, tasks));
     out.push(counted_of(name("task_attempts_failed"), failed_attempts, tasks));
     out.push(counted_of(name("starts_failed"), with(Outcome::Failed), level.workflows.len()));
