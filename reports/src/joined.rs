@@ -34,7 +34,8 @@ pub struct LevelRun<'a> {
     pub ended: Option<&'a LevelEnd>,
     /// Its workflows in the order of the plan.
     pub workflows: Vec<WorkflowRun<'a>>,
-    /// Plain requests made in it.
+    /// Plain requests made in it, and the polls of its workers that handed nothing out: they tell no level, and
+    /// belong to the one in whose window they were sent.
     pub calls: Vec<&'a Call>,
 }
 
@@ -67,14 +68,16 @@ impl<'a> Joined<'a> {
                 at.insert((&level.name, planned.index), (levels.len(), workflows.len()));
                 workflows.push(WorkflowRun::new(planned, template));
             }
-            levels.push(LevelRun {
-                level,
-                template,
-                began: history.began.iter().find(|m| m.level == level.name),
-                ended: history.ended.iter().find(|m| m.level == level.name),
-                workflows,
-                calls: history.calls.iter().filter(|c| c.level == level.name).collect(),
-            });
+            let began = history.began.iter().find(|m| m.level == level.name);
+            let ended = history.ended.iter().find(|m| m.level == level.name);
+            let inside =
+                |at_ns: u64| began.is_some_and(|b| at_ns >= b.at_ns) && ended.is_none_or(|e| at_ns < e.at_ns);
+            let of_level = |c: &&Call| match c.level.as_str() {
+                "" => inside(c.sent_ns),
+                name => name == level.name,
+            };
+            let calls = history.calls.iter().filter(of_level).collect();
+            levels.push(LevelRun { level, template, began, ended, workflows, calls });
         }
         let mut place = |level: &str, index: u64, put: &mut dyn FnMut(&mut WorkflowRun<'a>)| {
             if let Some((l, w)) = at.get(&(level, index)) {

@@ -5,7 +5,7 @@
 mod made;
 
 use made::{MS, Made, level, run};
-use shakedown_reports::history::{Outcome, Reported, Resource};
+use shakedown_reports::history::{Call, Outcome, Reported, Resource};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::measure::{self, Clock, Measure};
 
@@ -110,7 +110,70 @@ fn api_times_are_of_answered_requests_sent_once() {
     history.calls[1].op = "poll_empty".into();
     let m = measure::all(&Joined::new(&plan, &history));
     assert_eq!(named(&m, "1x/api_p99_ms").n, 396);
-    assert_eq!((value(&m, "1x/requests_unknown"), value(&m, "1x/requests_failed")), (1.0, 1.0));
+}
+
+/// A poll of a worker: it serves any level, so it names none.
+fn poll(op: &str, sent_ns: u64, outcome: Outcome) -> Call {
+    let status = (outcome == Outcome::Failed).then_some(503);
+    Call { level: String::new(), op: op.into(), sent_ns, done_ns: sent_ns + MS, outcome, status }
+}
+
+#[test]
+fn every_request_that_was_not_answered_with_a_yes_is_counted() {
+    let (plan, mut history) = run(&[level("1x", 10)]);
+    // 10 starts, 20 updates, 10 reads of a status, and the 20 polls that handed the tasks out.
+    let m = measure::all(&Joined::new(&plan, &history));
+    let errors = named(&m, "1x/error_ratio");
+    assert_eq!((errors.value, errors.n, errors.unit.as_str()), (Some(0.0), 60, "ratio"));
+    history.starts[0].outcome = Outcome::Failed;
+    history.starts[1].outcome = Outcome::Unknown;
+    history.calls[0].outcome = Outcome::Failed;
+    // Taken at the third try; refused at the second; never answered in four.
+    (history.executions[0].outcome, history.executions[0].tries) = (Outcome::Ok, 3);
+    (history.executions[1].outcome, history.executions[1].tries) = (Outcome::Failed, 2);
+    (history.executions[2].outcome, history.executions[2].tries) = (Outcome::Unknown, 4);
+    // A worker that was ended reported nothing.
+    (history.executions[3].reported, history.executions[3].outcome) = (Reported::Nothing, Outcome::Failed);
+    let m = measure::all(&Joined::new(&plan, &history));
+    assert_eq!((value(&m, "1x/requests_failed"), value(&m, "1x/requests_unknown")), (6.0, 5.0));
+    assert_eq!(named(&m, "1x/error_ratio").n, 60 + 2 + 1 + 3 - 1);
+    close(value(&m, "1x/error_ratio"), 11.0 / 65.0);
+}
+
+#[test]
+fn polls_belong_to_the_level_in_whose_window_they_were_sent() {
+    let (plan, mut history) = run(&[level("1x", 10), level("3x", 10)]);
+    let (first, second) = (history.began[0].at_ns, history.began[1].at_ns);
+    history.calls.extend([
+        poll("poll", first - MS, Outcome::Failed),
+        poll("poll", first, Outcome::Failed),
+        poll("poll_empty", first + MS, Outcome::Ok),
+        poll("poll", history.ended[0].at_ns, Outcome::Failed),
+        poll("poll", second + MS, Outcome::Unknown),
+        poll("poll", second + MS, Outcome::Failed),
+        poll("poll", history.ended[1].at_ns + MS, Outcome::Failed),
+    ]);
+    let m = measure::all(&Joined::new(&plan, &history));
+    assert_eq!((value(&m, "1x/requests_failed"), value(&m, "1x/requests_unknown")), (1.0, 0.0));
+    assert_eq!((value(&m, "3x/requests_failed"), value(&m, "3x/requests_unknown")), (1.0, 1.0));
+    close(value(&m, "1x/error_ratio"), 1.0 / 62.0);
+    close(value(&m, "3x/error_ratio"), 2.0 / 62.0);
+    // 10 starts, 20 updates, 10 reads: how long a poll takes says nothing of how fast the target answers.
+    assert_eq!(named(&m, "1x/api_p50_ms").n, 40);
+    assert!(measure::find(&m, "1x/api_p50_ms.poll_empty").is_none());
+    // Of a level that was cut off, all that came after its beginning is part of it.
+    history.ended.pop();
+    let m = measure::all(&Joined::new(&plan, &history));
+    assert_eq!(value(&m, "3x/requests_failed"), 2.0);
+}
+
+#[test]
+fn one_poll_that_hands_out_several_tasks_is_one_request() {
+    let (plan, mut history) = run(&[level("1x", 10)]);
+    let polled_ns = history.executions[0].polled_ns;
+    history.executions.iter_mut().for_each(|e| e.polled_ns = polled_ns);
+    let m = measure::all(&Joined::new(&plan, &history));
+    assert_eq!(named(&m, "1x/error_ratio").n, 42, "one poll of each type");
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub enum Record {
     Observed(Observed),
     /// One of the harness's workers did a task.
     Execution(Execution),
-    /// A request to the target other than a start, an update or a long poll (their latency has its own record).
+    /// A request to the target other than a start or an update, which have their own records, and other than a poll
+    /// that handed tasks out, which their executions tell of.
     Call(Call),
     /// A workflow read back from the target after the run.
     Final(FinalWorkflow),
@@ -247,9 +248,10 @@ pub struct Execution {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// Name of the level, empty outside of levels.
+    /// Name of the level; empty for the polls of workers, which serve any level, and outside of levels.
     pub level: String,
-    /// What was asked: `status`, `workflow`, `poll_empty` …
+    /// What was asked: `status`, `workflow`, `poll_empty` (answered, with nothing to do), `poll` (not answered with
+    /// a yes) …
     pub op: String,
     /// When it was sent.
     pub sent_ns: u64,

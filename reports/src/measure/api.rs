@@ -1,7 +1,7 @@
 //! How fast the target answered: the service time of plain requests, from sent to done.
 //!
 //! Long polls aren't in it: how long they take says how much there is to do. What was refused or not answered
-//! isn't either; it is counted apart.
+//! isn't either; the file beside this one counts it.
 
 use super::{Measure, Scale, percentiles};
 use crate::histogram::Distribution;
@@ -22,14 +22,6 @@ pub(super) fn measure(level: &LevelRun<'_>, out: &mut Vec<Measure>) {
     for (op, distribution) in &by_op {
         percentiles(out, distribution, &[50, 99], |p| name(&format!("api_{p}_ms.{op}")), Scale::HARNESS_MS);
     }
-    let updates: Vec<Outcome> =
-        level.executions().filter(|e| e.reported != Reported::Nothing).map(|e| e.outcome).collect();
-    let not_ok = |which| {
-        let of_updates = updates.iter().filter(|o| **o == which).count();
-        of_updates + level.calls.iter().filter(|c| c.outcome == which).count()
-    };
-    out.push(Measure::count(name("requests_failed"), not_ok(Outcome::Failed)));
-    out.push(Measure::count(name("requests_unknown"), not_ok(Outcome::Unknown)));
 }
 
 /// One answered request.

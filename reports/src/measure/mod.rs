@@ -7,6 +7,7 @@ mod api;
 mod driver;
 mod duration;
 mod queue;
+mod requests;
 mod resource;
 mod success;
 mod throughput;
@@ -149,6 +150,7 @@ pub fn all(run: &Joined<'_>) -> Vec<Measure> {
         duration::measure(level, run.speed, &mut out);
         queue::measure(level, run.speed, &mut out);
         api::measure(level, &mut out);
+        requests::measure(level, &mut out);
         throughput::measure(level, &mut out);
         turnaround::measure(level, run.history, &mut out);
         driver::measure(level, run.history, &mut out);
