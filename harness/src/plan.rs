@@ -19,13 +19,12 @@ pub struct Plan {
     pub workflows: Vec<Workflow>,
 }
 
-/// A pool that a scenario gives no slots.
+/// Slots and pools that do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "level {level:?} has no slots for the pool {pool:?}, which does tasks of {template:?}; its pools are {pools}"
-)]
-pub struct MissingPool {
+#[error("level {level:?} {what} the pool {pool:?}; the pools that do tasks of {template:?} are {pools}")]
+pub struct PoolMismatch {
     level: String,
+    what: &'static str,
     pool: String,
     template: String,
     pools: String,
@@ -34,25 +33,30 @@ pub struct MissingPool {
 /// Draws the plan of `scenario`; `templates` are its workflows by the scenario's name for them.
 ///
 /// # Errors
-/// A level gives no slots to a pool that it needs.
+/// A level gives no slots to a pool that it needs, or some to one that there isn't.
 pub fn draw(
     scenario: &Scenario,
     templates: &BTreeMap<String, Template>,
     seed: u64,
     run: &str,
-) -> Result<Plan, MissingPool> {
+) -> Result<Plan, PoolMismatch> {
     let mut plan =
         Plan { templates: templates.values().cloned().collect(), levels: vec![], workflows: vec![] };
     for asked in &scenario.level {
         let Some(template) = templates.get(&asked.workflow) else { continue };
         let pools: BTreeSet<&str> = template.tasks.iter().map(|task| task.pool.as_str()).collect();
-        let missing = |pool| MissingPool {
+        let mismatch = |what, pool| PoolMismatch {
             level: asked.name.clone(),
+            what,
             pool,
             template: template.name.clone(),
             pools: pools.iter().copied().collect::<Vec<_>>().join(", "),
         };
-        let slots = asked.slots.resolve(pools.iter().copied(), asked.concurrency).map_err(missing)?;
+        if let Some(pool) = asked.slots.stranger(&pools) {
+            return Err(mismatch("has slots for", pool.to_owned()));
+        }
+        let slots = asked.slots.resolve(pools.iter().copied(), asked.concurrency);
+        let slots = slots.map_err(|pool| mismatch("has no slots for", pool))?;
         plan.levels.push(Level {
             name: asked.name.clone(),
             template: template.name.clone(),

@@ -126,7 +126,14 @@ fn target(url: &str, code: i32, parts: &[&str]) {
     let folder = tempdir().unwrap();
     shakedown(folder.path(), &["run", "smoke", "--target", url]).expect(code, parts);
     if let Some(directory) = run_directory(folder.path()) {
-        assert!(!directory.join("summary.json").exists(), "there is nothing to judge");
+        let judged = fs::read_to_string(directory.join("summary.json"));
+        // What the target is to blame for is reported, for CI; wrong input leaves nothing that looks like a report.
+        assert_eq!(judged.is_ok(), code == 3, "{judged:?}");
+        if let Ok(text) = judged {
+            let summary: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(summary["exit_code"], 3, "{text}");
+            assert!(directory.join("junit.xml").exists());
+        }
         let footer = footer(&directory);
         assert_eq!(footer["complete"], false, "{footer}");
     }

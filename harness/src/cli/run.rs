@@ -32,7 +32,7 @@ pub struct Args {
     /// Replace the scenario's speed: workflow seconds per real second.
     #[arg(long, value_name = "N", value_parser = positive)]
     speed: Option<f64>,
-    /// Print the summary as JSON on standard output, and nothing else there.
+    /// Print the summary as JSON on standard output, one line a scenario, and nothing else there.
     #[arg(long)]
     json: bool,
     /// Load a workflow of your own: its Conductor definition (JSON). Needs --durations.
@@ -49,11 +49,7 @@ pub struct Args {
 /// A number above 0, for clap.
 pub fn positive(text: &str) -> std::result::Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
-    if number > 0.0 && number <= 1e6 {
-        Ok(number)
-    } else {
-        Err("accepted is above 0, up to 1000000".to_owned())
-    }
+    if (1e-3..=1e6).contains(&number) { Ok(number) } else { Err("accepted is 0.001 to 1000000".to_owned()) }
 }
 
 /// Runs every scenario, also after one that failed, and ends with the worst of their exit codes.

@@ -20,6 +20,8 @@ pub async fn register(target: &Conductor, order: &Order, ours: bool) -> Result<V
     let mut remarks = Vec::new();
     let mut wanted = task_definitions(order);
     if !ours {
+        let types: Vec<String> = wanted.keys().cloned().collect();
+        remarks.extend(nobody_elses_work(target, &types).await?);
         let fractions = order.scenario.timers.fields().filter(|(_, time)| time.seconds().fract() != 0.0);
         let fields = fractions.map(|(field, _)| field).collect::<Vec<_>>().join(", ");
         if !fields.is_empty() {
@@ -49,6 +51,26 @@ pub async fn register(target: &Conductor, order: &Order, ours: bool) -> Result<V
     Ok(remarks)
 }
 
+/// Our workers would do whatever waits in the queues that they poll, with made-up results.
+async fn nobody_elses_work(target: &Conductor, task_types: &[String]) -> Result<Option<String>> {
+    let Some(sizes) = target.queue_sizes(task_types).await else {
+        let remark = "the target does not tell its queues; tasks of others that wait there would be done too";
+        return Ok(Some(remark.to_owned()));
+    };
+    let waiting: Vec<String> =
+        sizes.iter().filter(|(_, size)| **size > 0).map(|(name, size)| format!("{name} ({size})")).collect();
+    if waiting.is_empty() {
+        return Ok(None);
+    }
+    let refused = anyhow!(
+        "tasks of somebody else wait at {}: {}; the workers of a run would do them with made-up results: empty these \
+         queues, use a server of your own, or give your tasks other names",
+        target.base(),
+        waiting.join(", ")
+    );
+    Err(refused).blame_target()
+}
+
 async fn register_workflow(target: &Conductor, workflow: &Prepared, ours: bool) -> Result<Option<String>> {
     let name = &workflow.template.name;
     let posted = target.post_workflow_definition(&workflow.definition, ours).await;
@@ -59,7 +81,7 @@ async fn register_workflow(target: &Conductor, workflow: &Prepared, ours: bool) 
     let there = target.workflow_definition(name, workflow.version).await;
     let there: Value =
         json(&there).ok_or_else(|| anyhow!("the target has {name} and does not show it")).blame_target()?;
-    if references(&there) != references(&workflow.definition) {
+    if shape(&there["tasks"]) != shape(&workflow.definition["tasks"]) {
         let version = workflow.version;
         let refused = anyhow!(
             "the target has another workflow under the name {name}, version {version}; it is not overwritten: \
@@ -67,33 +89,35 @@ async fn register_workflow(target: &Conductor, workflow: &Prepared, ours: bool) 
         );
         return Err(refused).blame_input();
     }
-    Ok(Some(format!("the target's own definition of {name} is used; it has the same tasks")))
+    Ok(Some(format!(
+        "the target's own definition of {name} is used; it has the same tasks in the same order"
+    )))
 }
 
 fn accepted(what: &str, exchange: &Exchange) -> Result<()> {
     match exchange.error() {
         None => Ok(()),
-        Some(error) => Err(anyhow!("the target refuses {what}: {error}")).blame_target(),
+        Some(error) => {
+            let refused = Err(anyhow!("the target refuses {what}: {error}"));
+            // What is wrong with a definition is wrong with the input, not with the server.
+            if exchange.status == Some(400) { refused.blame_input() } else { refused.blame_target() }
+        }
     }
 }
 
-/// Every reference name in a definition, at any depth.
-fn references(definition: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![definition];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Array(elements) => open.extend(elements),
-            Value::Object(members) => {
-                if let Some(Value::String(name)) = members.get("taskReferenceName") {
-                    found.insert(name.clone());
-                }
-                open.extend(members.values());
-            }
-            _ => {}
-        }
-    }
-    found
+/// What makes two lists of tasks the same workflow: names, order, branches, joins and inputs; not the defaults that
+/// a server adds.
+fn shape(tasks: &Value) -> Value {
+    let tasks = tasks.as_array().map(Vec::as_slice).unwrap_or_default();
+    tasks.iter().map(task_shape).collect()
+}
+
+fn task_shape(task: &Value) -> Value {
+    let kind = task["type"].as_str().unwrap_or("SIMPLE");
+    let branches: Vec<Value> = task["forkTasks"].as_array().into_iter().flatten().map(shape).collect();
+    let awaited = task["joinOn"].as_array().cloned().unwrap_or_default();
+    let inputs = task["inputParameters"].as_object().cloned().unwrap_or_default();
+    json!([task["name"], task["taskReferenceName"], kind, branches, awaited, inputs])
 }
 
 /// A definition for every task type: the scenario's, or a plain one; with the scenario's timers.
@@ -135,10 +159,18 @@ mod tests {
     use crate::scenario::units::RealTime;
 
     #[test]
-    fn references_are_found_at_any_depth() {
-        let definition =
-            json!({"tasks": [{"taskReferenceName": "a"}, {"forkTasks": [[{"taskReferenceName": "b"}]]}]});
-        assert_eq!(references(&definition), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    fn defaults_do_not_make_another_workflow_and_another_order_does() {
+        let plain = json!([{"name": "a", "taskReferenceName": "t"}, {"name": "b", "taskReferenceName": "u"}]);
+        let mut echoed = plain.clone();
+        echoed[0]["type"] = json!("SIMPLE");
+        echoed[0]["joinOn"] = json!([]);
+        echoed[0]["startDelay"] = json!(0);
+        assert_eq!(shape(&plain), shape(&echoed));
+        let swapped = json!([plain[1], plain[0]]);
+        assert_ne!(shape(&plain), shape(&swapped));
+        let mut other_join = plain.clone();
+        other_join[0]["joinOn"] = json!(["x"]);
+        assert_ne!(shape(&plain), shape(&other_join));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use prepare::Order;
 use progress::Progress;
 use provision::Host;
 use serde_json::Value;
+use shakedown_reports::exit_code;
 use shakedown_reports::history::{Footer, Header, Record, SCHEMA_VERSION, Start};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -92,6 +93,11 @@ pub async fn run(order: &Order, place: &Place, interrupt: &Interrupt) -> Result<
     drop(journal);
     let closed = tokio::task::spawn_blocking(move || writer.close()).await;
     closed.context("the task that ends the history panicked")?.with_context(unwritable)?;
+    if ending.as_ref().is_err_and(|failure| failure.code == exit_code::INVALID) {
+        // A run that its target kept from beginning leaves its reports too: CI collects them, and they say why. The
+        // failure itself is what counts, so one of the reports is not told.
+        let _ = shakedown_reports::rundir::judge_dir(&directory.path);
+    }
     ending.map(|_| directory.path)
 }
 
@@ -153,7 +159,7 @@ async fn verify(stage: &Stage<'_>) -> Result<()> {
 
 fn interrupted_before_load() -> Result<()> {
     let error = anyhow::anyhow!("interrupted before there was any load");
-    Err(crate::failure::Failure { code: shakedown_reports::exit_code::INTERRUPTED, error })
+    Err(crate::failure::Failure { code: exit_code::INTERRUPTED, error })
 }
 
 /// Every level, one after another, until one is cut short.

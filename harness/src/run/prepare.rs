@@ -51,6 +51,9 @@ impl Order {
     }
 }
 
+/// Real seconds that one workflow may take: a week. More is a slip in the table or the speed.
+const LONGEST_S: f64 = 7.0 * 86_400.0;
+
 /// Reads the files that `scenario` names.
 ///
 /// # Errors
@@ -68,6 +71,12 @@ pub fn prepare(scenario: Scenario, origin: &Origin) -> anyhow::Result<Order> {
     }
     let slowest = scenario.level.first().and_then(|level| workflows.get(&level.workflow));
     let speed = scenario.speed.resolve(slowest.map_or(0.0, |one| one.template.critical_path_s));
+    let longest_s = workflows.values().map(|one| one.template.critical_path_s).fold(0.0, f64::max) / speed;
+    if longest_s > LONGEST_S {
+        bail!(
+            "{origin}: at speed {speed} one workflow would take {longest_s:.0} s of real time, more than a week; raise --speed"
+        );
+    }
     let scenario = Scenario { speed: Speed::Factor(speed), ..scenario };
     let order = Order { scenario, speed, workflows, again: Vec::new() };
     // Drawn again under the run's name; what can't be drawn is refused here, before anything is made.

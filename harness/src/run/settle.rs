@@ -24,11 +24,27 @@ pub async fn read_back(stage: &Stage<'_>, starts: &[Start]) {
         }
     };
     if stage.interrupt.is_asked() {
+        if !stage.host.is_ours() {
+            end_what_runs(stage, starts).await;
+        }
         if tokio::time::timeout(IN_A_HURRY, all).await.is_err() {
             stage.note("interrupted: not every workflow was read back", Value::Null);
         }
     } else {
         all.await;
+    }
+}
+
+/// A server of somebody else keeps nothing running that a run left behind.
+async fn end_what_runs(stage: &Stage<'_>, starts: &[Start]) {
+    let all = async {
+        for workflow_id in starts.iter().filter_map(|start| start.workflow_id.as_deref()) {
+            // One that has ended refuses, and that is as well.
+            stage.host.target.terminate(workflow_id, "the shakedown run was interrupted").await;
+        }
+    };
+    if tokio::time::timeout(IN_A_HURRY, all).await.is_err() {
+        stage.note("interrupted: workflows of this run may still be running at the target", Value::Null);
     }
 }
 

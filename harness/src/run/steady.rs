@@ -75,6 +75,11 @@ async fn complete(target: &Conductor, workflow_id: &str) -> Result<(), String> {
                 return Ok(());
             }
         }
+        // Somebody else's probe may have done it: the server then works just as well.
+        let (_, workflow) = target.workflow(workflow_id).await;
+        if workflow.is_some_and(|workflow| workflow.status == "COMPLETED") {
+            return Ok(());
+        }
     }
     Err("its task was never handed out".to_owned())
 }

@@ -66,7 +66,11 @@ pub fn scenario(name: &str) -> Result<(Origin, String), CatalogueError> {
     if let Some(text) = from_disk(Path::new(name))? {
         return Ok((Origin::Disk(PathBuf::from(name)), text));
     }
-    let wanted = name.trim_start_matches("scenarios/").trim_end_matches(".toml");
+    if name.ends_with(".toml") {
+        let hint = "; a name that ends in .toml is a file".to_owned();
+        return Err(CatalogueError::Missing { what: "scenario", name: name.to_owned(), hint });
+    }
+    let wanted = name.trim_start_matches("scenarios/");
     let found = scenario_names().find(|known| *known == wanted || known.rsplit('/').next() == Some(wanted));
     let missing = || {
         let known: Vec<&str> = scenario_names().collect();
@@ -156,7 +160,11 @@ mod tests {
         assert_eq!(origin, Origin::Embedded("load/main.toml".to_owned()));
         assert!(text.contains("[[level]]"));
         assert!(named_by(&origin, "../workflows/full-22.csv").unwrap().contains("t08"));
-        assert_eq!(scenario("load/main.toml").unwrap().0, origin);
+        let missing = scenario("load/main.toml").unwrap_err().to_string();
+        assert!(
+            missing.contains("ends in .toml is a file"),
+            "a slip in a path is not another scenario: {missing}"
+        );
     }
 
     #[test]

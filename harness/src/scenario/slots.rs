@@ -2,7 +2,7 @@
 
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 const ACCEPTED: &str = "\"3 per workflow\", a number for every pool (3), or a table with one for each ({ codegen = 6, testing = 3 })";
@@ -20,6 +20,12 @@ pub enum Slots {
 }
 
 impl Slots {
+    /// A pool that has slots and is none of `pools`.
+    pub fn stranger(&self, pools: &BTreeSet<&str>) -> Option<&str> {
+        let Self::Pools(table) = self else { return None };
+        table.keys().map(String::as_str).find(|name| !pools.contains(name))
+    }
+
     /// Slots of each of `pools` when `concurrency` workflows are in flight, or the pool that has none.
     pub fn resolve<'p>(
         &self,
@@ -94,5 +100,7 @@ mod tests {
         assert_eq!(Slots::Fixed(3).resolve(pools(), 10).unwrap()["testing"], 3);
         let table = Slots::Pools(BTreeMap::from([("codegen".to_owned(), 6)]));
         assert_eq!(table.resolve(pools(), 10), Err("testing".to_owned()));
+        assert_eq!(table.stranger(&BTreeSet::from(["testing"])), Some("codegen"));
+        assert_eq!(table.stranger(&BTreeSet::from(["codegen", "testing"])), None);
     }
 }

@@ -26,6 +26,9 @@ impl Finding {
     }
 }
 
+/// Workflows of a level: the plan of a run is held in memory.
+const MOST_WORKFLOWS: u64 = 200_000;
+
 fn refuse<T>(key: &'static str, value: impl ToString, problem: String) -> Result<T, Finding> {
     Err(Finding { key, value: value.to_string(), problem })
 }
@@ -45,6 +48,11 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
             return refuse(key, rate, format!("{key} = {rate}: a share is between 0 and 1"));
         }
     }
+    if let Some(unknown) = scenario.covers.iter().find(|id| !is_case(id)) {
+        let problem =
+            format!("covers {unknown:?}: no such case; there are E1-E25, L1-L15, F1-F16 and S1-S12");
+        return refuse("covers", unknown, problem);
+    }
     if scenario.level.is_empty() {
         return refuse("level", "", "no [[level]]: a scenario needs at least one level of load".to_owned());
     }
@@ -56,6 +64,20 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
         }
     }
     check_gates(scenario)
+}
+
+/// Ids of docs/cases.md.
+fn is_case(id: &str) -> bool {
+    let most = match id.get(..1) {
+        Some("E") => 25,
+        Some("L") => 15,
+        Some("F") => 16,
+        Some("S") => 12,
+        _ => return false,
+    };
+    id[1..]
+        .parse::<u32>()
+        .is_ok_and(|number| (1..=most).contains(&number) && id == format!("{}{number}", &id[..1]))
 }
 
 fn check_level(scenario: &Scenario, level: &Level) -> Result<(), Finding> {
@@ -80,6 +102,14 @@ fn check_level(scenario: &Scenario, level: &Level) -> Result<(), Finding> {
             return refuse(key, number, problem);
         }
     }
+    let workflows = u64::from(level.concurrency) * u64::from(level.waves);
+    if workflows > MOST_WORKFLOWS {
+        let problem = format!(
+            "level {:?}: {} in flight × {} waves = {workflows} workflows: accepted is up to {MOST_WORKFLOWS}",
+            level.name, level.concurrency, level.waves
+        );
+        return refuse("waves", level.waves, problem);
+    }
     if level.drain.seconds() <= 0.0 {
         let problem = format!("level {:?}: drain leaves no time", level.name);
         return refuse("drain", "", problem);
@@ -99,6 +129,14 @@ fn check_name(key: &'static str, name: &str) -> Result<(), Finding> {
 
 fn check_gates(scenario: &Scenario) -> Result<(), Finding> {
     for gate in &scenario.gate {
+        if gate.name.chars().any(char::is_control) {
+            let problem = format!("gate {:?}: a name is one line of printable text", gate.name);
+            return refuse("name", "", problem);
+        }
+        if [gate.at_least, gate.at_most].into_iter().flatten().any(|bound| !bound.is_finite()) {
+            let problem = format!("gate {:?}: a bound is a finite number", gate.name);
+            return refuse("at_most", "", problem);
+        }
         if gate.at_least.is_none() && gate.at_most.is_none() {
             let problem = format!("gate {:?} has neither at_least nor at_most: it bounds nothing", gate.name);
             return refuse("name", &gate.name, problem);

@@ -5,6 +5,7 @@ use super::wire::{PolledTask, StoredWorkflow, TaskResult};
 use hyper::{Method, Uri};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Deadline of a call that a server answers from what it has.
@@ -16,6 +17,11 @@ pub enum UrlError {
     /// It can't be parsed.
     #[error("{0:?} is not a URL; accepted is http://HOST:PORT or http://HOST:PORT/api")]
     Malformed(String),
+    /// It holds credentials or a query; not shown, as it may hold a password.
+    #[error(
+        "the target's URL holds credentials or a query; accepted is http://HOST:PORT or http://HOST:PORT/api"
+    )]
+    Extra,
     /// It isn't plain HTTP.
     #[error(
         "{url:?} asks for {scheme}; only plain http is spoken: put a local TLS-terminating proxy before it"
@@ -50,6 +56,10 @@ impl Conductor {
                 return Err(UrlError::Scheme { url: url.to_owned(), scheme: scheme.to_owned() });
             }
             None => return Err(malformed()),
+        }
+        let named = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if named || uri.query().is_some() {
+            return Err(UrlError::Extra);
         }
         let trimmed = url.trim_end_matches('/');
         let root = trimmed.strip_suffix("/api").unwrap_or(trimmed).to_owned();
@@ -134,6 +144,18 @@ impl Conductor {
         (exchange, tasks)
     }
 
+    /// Ends a workflow.
+    pub async fn terminate(&self, workflow_id: &str, reason: &str) -> Exchange {
+        let path = format!("{}/workflow/{}?reason={}", self.base, encode(workflow_id), encode(reason));
+        self.http.send(Method::DELETE, &path, None, CALL_WITHIN).await
+    }
+
+    /// Tasks that wait in the queue of each type; `None` when the server does not tell.
+    pub async fn queue_sizes(&self, task_types: &[String]) -> Option<BTreeMap<String, u64>> {
+        let query: Vec<String> = task_types.iter().map(|name| format!("taskType={}", encode(name))).collect();
+        json(&self.get(&format!("/tasks/queue/sizes?{}", query.join("&"))).await)
+    }
+
     /// Reports on a task.
     pub async fn update(&self, result: &TaskResult<'_>) -> Exchange {
         self.post("/tasks", result).await
@@ -182,6 +204,9 @@ mod tests {
             assert_eq!(Conductor::new(url).unwrap().base(), "http://h:1/api");
         }
         assert!(matches!(Conductor::new("https://h:1"), Err(UrlError::Scheme { .. })));
+        for url in ["http://me:secret@h:1", "http://h:1?x=1"] {
+            assert_eq!(Conductor::new(url).unwrap_err(), UrlError::Extra);
+        }
         assert!(matches!(Conductor::new("h:1/x y"), Err(UrlError::Malformed(_))));
         assert!(matches!(Conductor::new("localhost"), Err(UrlError::Malformed(_))));
     }

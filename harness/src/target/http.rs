@@ -4,7 +4,7 @@
 
 use super::outcome;
 use crate::clock;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client;
@@ -18,6 +18,9 @@ use std::time::Duration;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Idle connections are dropped before a server's usual 30 s, so that none is reused while it is being closed.
 const IDLE_FOR: Duration = Duration::from_secs(20);
+
+/// Bytes of an answer: a workflow of thousands of tasks is far smaller, and a server that never ends is cut off.
+const LONGEST_BODY: usize = 64 << 20;
 
 /// Why no answer was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +137,8 @@ impl Http {
         exchange.status = Some(response.status().as_u16());
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         exchange.content_type = content_type.unwrap_or_default().to_owned();
-        let body = response.into_body().collect().await;
-        exchange.body = body.map_err(|error| Trouble::Broken(chain(&error)))?.to_bytes();
+        let body = Limited::new(response.into_body(), LONGEST_BODY).collect().await;
+        exchange.body = body.map_err(|error| Trouble::Broken(chain(error.as_ref())))?.to_bytes();
         Ok(())
     }
 }
