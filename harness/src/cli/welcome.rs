@@ -4,7 +4,7 @@ use crate::failure::Result;
 use shakedown_reports::exit_code;
 
 const PAGE: &str = "\
-Shakedown loads a workflow orchestrator, breaks it, and says with a verdict whether it may be released.
+Shakedown loads a workflow orchestrator and says with a verdict whether it may be released.
 
   shakedown run                     the main job: the 22-task workflow at 1x, 3x and 10x, about 2 minutes,
                                     on the reference engine, with nothing else installed
