@@ -32,4 +32,5 @@ pub mod plan;
 pub mod render;
 pub mod rundir;
 pub mod statistics;
+mod strangers;
 pub mod validity;

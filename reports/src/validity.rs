@@ -5,6 +5,7 @@ use crate::history::History;
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
 use crate::statistics;
+use crate::strangers;
 use serde::{Deserialize, Serialize};
 
 /// Most that a start may be late at the 99th percentile, or a worker's work too long: 20 ms.
@@ -51,7 +52,7 @@ impl Validity {
 
 /// Judges the run itself, from its records and measures.
 pub fn judge(run: &Joined<'_>, measures: &[Measure]) -> Validity {
-    let mut checks = vec![whole(run.history), all_started(run)];
+    let mut checks = vec![whole(run.history), all_started(run), strangers::check(run)];
     for level in &run.levels {
         let mut add = |name: &str, (verdict, text): (Verdict, String)| {
             let level = Some(level.level.name.clone());

@@ -270,3 +270,59 @@ fn a_target_that_refuses_every_start_fails() {
     let failed = summary.measure("3x/tasks_failed").unwrap();
     assert_eq!(failed.value, None, "no task was there to fail: that is no evidence of none failing");
 }
+
+fn own_workers(summary: &Summary) -> (Verdict, &str) {
+    let check = summary.validity.checks.iter().find(|c| c.name == "own_workers").unwrap();
+    (check.verdict, &check.text)
+}
+
+#[test]
+fn tasks_that_somebody_else_completed_make_the_run_invalid() {
+    // Two tasks went to another worker: ours know neither their ids nor their nonces.
+    let summary = altered(|h| {
+        for at in [3, 5] {
+            let id = h.executions[at].task_id.clone();
+            let record = h.finals.iter_mut().flat_map(|f| &mut f.tasks).find(|t| t.task_id == id).unwrap();
+            record.nonce = None;
+        }
+        h.executions.remove(5);
+        h.executions.remove(3);
+    });
+    assert!(failed(&summary).contains(&"own_workers".to_owned()), "{:?}", failed(&summary));
+    assert_eq!(summary.exit_code, exit_code::INVALID);
+    let (_, text) = own_workers(&summary);
+    assert_eq!(
+        text,
+        "2 tasks of ours were completed by somebody who is not a worker of this run, e.g. `b` of 1x #1 (1x-1) \
+         (task 1x-1-b); does another worker or run poll the same server?"
+    );
+    // Ours had it in hand, and what the target keeps is from nobody that we know.
+    let overtaken = altered(|h| h.finals[2].tasks[1].nonce = Some("from somewhere".into()));
+    is_invalid(&overtaken, "own_workers");
+    assert!(own_workers(&overtaken).1.starts_with("1 task of ours was"));
+}
+
+#[test]
+fn what_the_target_does_itself_is_nobody_elses() {
+    let summary = altered(|h| {
+        let mut fork = h.finals[0].tasks[0].clone();
+        (fork.reference, fork.task_type) = ("fork".into(), "FORK".into());
+        (fork.task_id, fork.nonce) = ("1x-0-fork".into(), None);
+        h.finals[0].tasks.insert(0, fork);
+    });
+    let said = (Verdict::Pass, "all 24 completed tasks of ours were done by workers of this run");
+    assert_eq!(own_workers(&summary), said);
+    assert_eq!(summary.exit_code, exit_code::PASSED);
+}
+
+#[test]
+fn a_run_that_was_stopped_accuses_nobody() {
+    let stopped = |h: &mut History| {
+        h.footer.as_mut().unwrap().complete = false;
+        h.executions.pop();
+    };
+    let summary = altered(stopped);
+    assert_eq!(own_workers(&summary).0, Verdict::Unknown);
+    let empty = altered(|h| h.finals.clear());
+    assert_eq!(own_workers(&empty).0, Verdict::Unknown, "nothing was looked at");
+}
