@@ -23,7 +23,12 @@ pub fn run(_args: &Args) -> Result<u8> {
         let scenario = read::parse(name, &text)?;
         let (title, covers) = (scenario.title.clone(), scenario.covers.join(" "));
         let length = length_s(prepare::prepare(scenario, &origin).ok());
-        let length = length.map_or_else(|| "yours".to_owned(), |seconds| format!("{seconds:.0} s"));
+        let length = match length {
+            None => "yours".to_owned(),
+            // Work that takes no time leaves the orchestrator's own, which nobody knows before.
+            Some(seconds) if seconds < 1.0 => "seconds".to_owned(),
+            Some(seconds) => format!("{seconds:.0} s"),
+        };
         writeln!(page, "{name:<18} {length:>7}  {covers:<28} {title}").context("a String takes it")?;
     }
     page.push_str(

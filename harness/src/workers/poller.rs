@@ -46,9 +46,11 @@ async fn poll_for_ever(
         match tasks {
             Some(tasks) if tasks.is_empty() => {
                 journal_call(shared, "poll_empty", &exchange);
+                tell_recovery(task_type, pause);
                 pause = FIRST_PAUSE;
             }
             Some(tasks) => {
+                tell_recovery(task_type, pause);
                 pause = FIRST_PAUSE;
                 take(shared, pool, worker, works, tasks, exchange.done_ns).await;
                 // Work that takes no time reports before the next poll goes out.
@@ -56,10 +58,20 @@ async fn poll_for_ever(
             }
             None => {
                 journal_call(shared, "poll", &exchange);
+                if pause == FIRST_PAUSE {
+                    let why = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
+                    tracing::info!(task_type, why, "the target can't be polled; trying again");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+fn tell_recovery(task_type: &str, pause: Duration) {
+    if pause > FIRST_PAUSE {
+        tracing::info!(task_type, "the target can be polled again");
     }
 }
 
