@@ -18,6 +18,9 @@ pub const SUMMARY_SCHEMA_VERSION: u32 = 1;
 /// The reason of a gate that would have passed in a valid run.
 pub const INVALID_RUN: &str = "the run is invalid, so nothing in it passes";
 
+/// The reason of every gate when a person ended the run: what is missing can't be held against the target.
+pub const INTERRUPTED_RUN: &str = "the run was interrupted";
+
 /// All that a run showed, as `summary.json` holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -90,8 +93,12 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
     let run = Joined::new(plan, history);
     let measures = measure::all(&run);
     let validity = validity::judge(&run, &measures);
-    let gates: Vec<GateResult> =
-        gates.iter().map(|g| with_validity(gate::evaluate(g, &measures), &validity)).collect();
+    let interrupted = history.interrupted();
+    let judged = |g: &Gate| match gate::evaluate(g, &measures) {
+        result if interrupted => unknown(result, INTERRUPTED_RUN.to_owned()),
+        result => with_validity(result, &validity),
+    };
+    let gates: Vec<GateResult> = gates.iter().map(judged).collect();
     let checks = check::all(&run);
     let verdict = overall(&gates, &checks, &validity);
     let header = &history.header;
@@ -108,7 +115,7 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         started_ms: header.started_ms,
         machine: header.machine.clone(),
         verdict,
-        exit_code: exit_code(verdict, validity.valid, history.interrupted()),
+        exit_code: exit_code(verdict, validity.valid, interrupted),
         validity,
         gates,
         checks,
@@ -119,19 +126,21 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
 }
 
 /// What a gate says when the run can't be trusted (no pass), or not with durations (neither pass nor fail).
-fn with_validity(mut result: GateResult, validity: &Validity) -> GateResult {
+fn with_validity(result: GateResult, validity: &Validity) -> GateResult {
     if result.gate.duration
         && result.verdict != Verdict::Unknown
         && let Some(reason) = &validity.durations_unknown
     {
-        result.verdict = Verdict::Unknown;
-        result.reason = format!("durations can't be judged: {reason}");
+        return unknown(result, format!("durations can't be judged: {reason}"));
     }
     if !validity.valid && result.verdict == Verdict::Pass {
-        result.verdict = Verdict::Unknown;
-        result.reason = INVALID_RUN.to_owned();
+        return unknown(result, INVALID_RUN.to_owned());
     }
     result
+}
+
+fn unknown(result: GateResult, reason: String) -> GateResult {
+    GateResult { verdict: Verdict::Unknown, reason, ..result }
 }
 
 fn overall(gates: &[GateResult], checks: &[CheckResult], validity: &Validity) -> Verdict {

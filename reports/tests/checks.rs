@@ -167,6 +167,28 @@ fn a_run_that_was_stopped_gave_nobody_the_time_to_drain() {
     let stopped = text("stuck").replace(r#""complete":true"#, r#""complete":false"#);
     let checks = checks_of(&stopped);
     assert!(with(Verdict::Unknown, &checks).contains(&"stuck"), "{checks:#?}");
+    let stuck = checks.iter().find(|c| c.name == "stuck").unwrap();
+    assert!(stuck.undecided[0].what.contains("when the run was stopped"), "{stuck:#?}");
+}
+
+#[test]
+fn an_interrupted_run_has_nothing_to_say_of_what_is_stuck() {
+    let interrupted = |name: &str| {
+        let footer = text(name).lines().last().unwrap().to_owned();
+        let stopped = footer
+            .replace(r#""complete":true"#, r#""complete":false"#)
+            .replace(r#""interrupted":false"#, r#""interrupted":true"#);
+        checks_of(&text(name).replace(&footer, &stopped))
+    };
+    for name in ["stuck", "stuck-ended-later", "stuck-forgotten"] {
+        let checks = interrupted(name);
+        let stuck = checks.iter().find(|c| c.name == "stuck").unwrap();
+        assert!(!stuck.applies && stuck.findings.is_empty() && stuck.undecided.is_empty(), "{stuck:#?}");
+        assert_eq!(with(Verdict::Fail, &checks), [""; 0], "{name}");
+    }
+    for (name, failed) in [("lost_start", "lost_start"), ("undead", "undead"), ("overlapped", "overlapped")] {
+        assert_eq!(with(Verdict::Fail, &interrupted(name)), [failed], "what needs no time still tells");
+    }
 }
 
 #[test]

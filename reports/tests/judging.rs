@@ -7,9 +7,10 @@ mod made;
 use made::{MS, Made, level, run};
 use shakedown_reports::exit_code;
 use shakedown_reports::gate::{Gate, Verdict};
-use shakedown_reports::history::{History, Outcome};
+use shakedown_reports::history::{History, Outcome, Reported};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::plan::Plan;
+use shakedown_reports::render::terminal::{Options, render};
 
 fn gate(measure: &str, at_most: f64, duration: bool) -> Gate {
     Gate { name: measure.into(), measure: measure.into(), at_least: None, at_most: Some(at_most), duration }
@@ -150,6 +151,43 @@ fn an_interrupt_wins_over_everything() {
     });
     assert_eq!(summary.exit_code, exit_code::INTERRUPTED);
     assert_ne!(summary.verdict, Verdict::Pass);
+}
+
+#[test]
+fn an_interrupted_run_does_not_fail_the_target() {
+    let interrupt = |h: &mut History| {
+        let footer = h.footer.as_mut().unwrap();
+        (footer.interrupted, footer.complete) = (true, false);
+        // The last workflow was ended by the harness.
+        let last = h.finals.last_mut().unwrap();
+        (last.status, last.tasks[1].status) = ("TERMINATED".into(), "CANCELED".into());
+        h.observed.pop();
+        let end = h.executions.last_mut().unwrap();
+        end.reported = Reported::Nothing;
+        end.outcome = Outcome::Failed;
+    };
+    let (plan, mut history) = sound();
+    interrupt(&mut history);
+    let mut gates = success_gates();
+    gates.push(gate("3x/tasks_failed", 0.0, false));
+    gates.push(gate("no/such", 0.0, false));
+    let summary = judge(&plan, &history, &gates);
+    assert_eq!(summary.verdict, Verdict::Unknown, "{:#?}", summary.checks);
+    assert_eq!(summary.exit_code, exit_code::INTERRUPTED);
+    for gate in &summary.gates {
+        let said = (gate.verdict, gate.reason.as_str());
+        assert_eq!(said, (Verdict::Unknown, "the run was interrupted"), "{}", gate.gate.name);
+    }
+    let shown = render(&summary, &Options { width: 200, ..Options::default() });
+    assert!(shown.contains("stuck: not applicable, the run was interrupted"), "{shown}");
+    assert!(!shown.contains("FAIL") && !shown.contains("drain time"), "{shown}");
+    assert!(!shown.contains("workflow_success: the run was"), "said once: {shown}");
+    // A breach that no interrupt explains is one.
+    let breach = altered(|h| {
+        interrupt(h);
+        h.finals[0].tasks[1].nonce = None;
+    });
+    assert_eq!((breach.verdict, breach.exit_code), (Verdict::Fail, exit_code::INTERRUPTED));
 }
 
 #[test]

@@ -27,8 +27,12 @@ pub struct CheckResult {
     pub findings: Vec<Finding>,
     /// What could not be decided; any of it makes a pass unknown.
     pub undecided: Vec<Finding>,
-    /// False when the plan holds nothing that this check could ever look at; it then has no say in the verdict.
+    /// False when the plan holds nothing that this check could ever look at, or the run was not let come to it; it
+    /// then has no say in the verdict.
     pub applies: bool,
+    /// Why it does not apply, where that is not for the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excused: Option<String>,
     /// The verdict: `fail` with a finding, else `unknown` with nothing looked at or something undecided.
     pub verdict: Verdict,
 }
@@ -79,6 +83,7 @@ impl Evidence {
             findings: self.findings,
             undecided: self.undecided,
             applies,
+            excused: None,
             verdict,
         }
     }
@@ -88,13 +93,19 @@ impl Evidence {
 pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
     let has_order = run.levels.iter().any(|l| l.template.tasks.iter().any(|t| !t.after.is_empty()));
     let has_flow = run.levels.iter().any(|l| l.template.tasks.iter().any(|t| !t.carries.is_empty()));
+    let mut stuck = stuck::check(run).result("stuck", "started workflows", true);
+    if run.history.interrupted() {
+        // Nobody waited for the end of what was in flight.
+        stuck = Evidence::default().result("stuck", "started workflows", false);
+        stuck.excused = Some("the run was interrupted".to_owned());
+    }
     vec![
         lost_start::check(run).result("lost_start", "acknowledged starts", true),
         lost_completion::check(run).result("lost_completion", "acknowledged completions", true),
         duplicated::check(run).result("duplicated", "tasks", true),
         overlapped::check(run).result("overlapped", "tasks", true),
         out_of_order::check(run).result("out_of_order", "successors", has_order),
-        stuck::check(run).result("stuck", "started workflows", true),
+        stuck,
         undead::check(run).result("undead", "ended workflows", true),
         flow::check(run).result("flow", "handed-on results", has_flow),
     ]

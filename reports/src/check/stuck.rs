@@ -6,20 +6,22 @@ use crate::joined::{Joined, LevelRun, TERMINAL, WorkflowRun};
 
 pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
+    // A run that was stopped gave nobody the time to drain.
+    let whole = run.history.footer.as_ref().is_some_and(|f| f.complete);
+    let when = if whole { "after the drain time" } else { "when the run was stopped" };
     for level in &run.levels {
         for workflow in level.workflows.iter().filter(|w| w.started()) {
             evidence.looked();
-            look(level, workflow, &mut evidence);
+            look(level, workflow, when, &mut evidence);
         }
     }
-    // A run that was stopped gave nobody the time to drain.
-    if !run.history.footer.as_ref().is_some_and(|f| f.complete) {
+    if !whole {
         evidence.undecided.append(&mut evidence.findings);
     }
     evidence
 }
 
-fn look(level: &LevelRun<'_>, workflow: &WorkflowRun<'_>, evidence: &mut Evidence) {
+fn look(level: &LevelRun<'_>, workflow: &WorkflowRun<'_>, when: &str, evidence: &mut Evidence) {
     let Some(record) = workflow.record() else {
         // Known lost, or never read back: `lost_start` tells which.
         if workflow.finals.is_empty() {
@@ -40,7 +42,7 @@ fn look(level: &LevelRun<'_>, workflow: &WorkflowRun<'_>, evidence: &mut Evidenc
     let waits: Vec<String> =
         open.iter().map(|t| format!("`{}` {} ({})", t.reference, t.status, t.task_id)).collect();
     let waits = if waits.is_empty() { "no open task".to_owned() } else { waits.join(", ") };
-    let what = format!("{} after the drain time, with {waits}", record.status);
+    let what = format!("{} {when}, with {waits}", record.status);
     if open.iter().any(|t| under_lease(level, workflow, t)) {
         evidence.undecided(workflow.label(), None, format!("{what}, whose lease runs on past the run"));
     } else {

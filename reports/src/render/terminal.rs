@@ -2,7 +2,7 @@
 
 use super::{table, units, words};
 use crate::gate::{GateResult, Verdict};
-use crate::judge::{INVALID_RUN, LevelSummary, Summary};
+use crate::judge::{INTERRUPTED_RUN, INVALID_RUN, LevelSummary, Summary};
 
 /// How to render.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,10 +56,12 @@ fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
         rows.push(vec![gate.gate.name.clone(), measured, gate.allowed.clone(), verdict]);
     }
     out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
-    // What touches many gates, an invalid run or durations that can't be judged, is said once, further down.
+    // What touches many gates, an invalid or interrupted run or durations that can't be judged, is said once, further down.
     let is_its_own = |g: &&GateResult| {
         let duration = g.gate.duration && summary.validity.durations_unknown.is_some();
-        g.reason != INVALID_RUN && !(duration && g.verdict == Verdict::Unknown && g.measured.is_some())
+        let of_all = [INVALID_RUN, INTERRUPTED_RUN].contains(&g.reason.as_str());
+        let of_durations = duration && g.verdict == Verdict::Unknown && g.measured.is_some();
+        !of_all && !of_durations
     };
     for gate in summary.gates.iter().filter(|g| !g.reason.is_empty()).filter(is_its_own) {
         let why = format!("{}: {}", gate.gate.name, gate.reason);

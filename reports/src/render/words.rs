@@ -25,7 +25,8 @@ pub(super) fn outcome(summary: &Summary) -> &'static str {
 /// A check in one line: `0 of 78 acknowledged starts lost`.
 pub(super) fn check(check: &CheckResult) -> String {
     if !check.applies {
-        return format!("{}: not applicable, the plan has no {}", check.name, check.of);
+        let why = check.excused.clone().unwrap_or_else(|| format!("the plan has no {}", check.of));
+        return format!("{}: not applicable, {why}", check.name);
     }
     let what = match check.name.as_str() {
         "lost_start" | "lost_completion" => "lost",
