@@ -92,7 +92,7 @@ pub struct LevelSummary {
 pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
     let run = Joined::new(plan, history);
     let measures = measure::all(&run);
-    let validity = validity::judge(&run, &measures);
+    let validity = validity::judge(&run, &measures, gates);
     let interrupted = history.interrupted();
     let judged = |g: &Gate| match gate::evaluate(g, &measures) {
         result if interrupted => unknown(result, INTERRUPTED_RUN.to_owned()),

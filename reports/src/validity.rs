@@ -1,6 +1,6 @@
 //! The run judges itself first: was the harness the limit, do its accounts agree, is the history whole?
 
-use crate::gate::Verdict;
+use crate::gate::{Gate, Verdict};
 use crate::history::History;
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
@@ -50,8 +50,9 @@ impl Validity {
     }
 }
 
-/// Judges the run itself, from its records and measures.
-pub fn judge(run: &Joined<'_>, measures: &[Measure]) -> Validity {
+/// Judges the run itself, from its records and measures. What would let durations be judged is only told when one
+/// of the gates asks for them.
+pub fn judge(run: &Joined<'_>, measures: &[Measure], gates: &[Gate]) -> Validity {
     let mut checks = vec![whole(run.history), all_started(run), strangers::check(run)];
     for level in &run.levels {
         let mut add = |name: &str, (verdict, text): (Verdict, String)| {
@@ -65,7 +66,8 @@ pub fn judge(run: &Joined<'_>, measures: &[Measure]) -> Validity {
         add("driver_cpu", driver_cpu(level, run.history, measures));
     }
     let valid = checks.iter().all(|c| c.verdict != Verdict::Fail);
-    Validity { valid, checks, durations_unknown: durations_unknown(run, measures) }
+    let wanted = gates.iter().any(|g| g.duration);
+    Validity { valid, checks, durations_unknown: durations_unknown(run, measures, wanted) }
 }
 
 fn whole(history: &History) -> SelfCheck {
@@ -161,7 +163,7 @@ fn driver_cpu(level: &LevelRun<'_>, history: &History, measures: &[Measure]) -> 
     }
 }
 
-fn durations_unknown(run: &Joined<'_>, measures: &[Measure]) -> Option<String> {
+fn durations_unknown(run: &Joined<'_>, measures: &[Measure], wanted: bool) -> Option<String> {
     let mut seen = false;
     for level in run.levels.iter().filter(|l| l.level.concurrency == 1) {
         seen = true;
@@ -174,10 +176,11 @@ fn durations_unknown(run: &Joined<'_>, measures: &[Measure]) -> Option<String> {
         };
         if ratio > OVERHEAD_BOUND {
             return Some(format!(
-                "{}: the orchestrator's overhead is {:.1} % of a workflow (allowed {:.0} %): lower `speed`",
+                "{}: the orchestrator's overhead is {:.1} % of a workflow (allowed {:.0} %){}",
                 level.level.name,
                 ratio * 100.0,
-                OVERHEAD_BOUND * 100.0
+                OVERHEAD_BOUND * 100.0,
+                if wanted { ": lower `speed`" } else { "" }
             ));
         }
     }

@@ -11,6 +11,8 @@ use shakedown_reports::history::{History, Outcome, Reported};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::plan::Plan;
 use shakedown_reports::render::terminal::{Options, render};
+use std::fs;
+use std::path::Path;
 
 fn gate(measure: &str, at_most: f64, duration: bool) -> Gate {
     Gate { name: measure.into(), measure: measure.into(), at_least: None, at_most: Some(at_most), duration }
@@ -199,6 +201,27 @@ fn an_orchestrator_that_is_too_slow_for_the_speed_leaves_durations_unknown() {
     assert_eq!(verdicts, [Verdict::Pass, Verdict::Unknown], "only the gate on durations is touched");
     assert!(summary.gates[1].reason.contains("2.9 %"), "{}", summary.gates[1].reason);
     assert_eq!(summary.exit_code, exit_code::UNKNOWN);
+    assert!(summary.gates[1].reason.ends_with(": lower `speed`"));
+}
+
+#[test]
+fn nobody_is_told_to_lower_the_speed_whose_gates_ask_for_no_duration() {
+    let (plan, history) = run(&[Made { wait_ms: |_| (30, 0), ..level("1x", 6) }]);
+    let summary = judge(&plan, &history, &[gate("1x/tasks_failed", 0.0, false)]);
+    let reason = summary.validity.durations_unknown.as_deref().unwrap();
+    assert!(reason.contains("2.9 % of a workflow") && !reason.contains("lower"), "{reason}");
+    assert_eq!(summary.exit_code, exit_code::PASSED);
+}
+
+#[test]
+fn every_gate_on_a_slowdown_that_is_shipped_is_one_on_durations() {
+    let load = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/load");
+    let files = fs::read_dir(load).unwrap().map(|f| fs::read_to_string(f.unwrap().path()).unwrap());
+    let texts: Vec<String> = files.collect();
+    let gates: Vec<&str> = texts.iter().flat_map(|t| t.split("[[gate]]").skip(1)).collect();
+    let slowdowns: Vec<&&str> = gates.iter().filter(|g| g.contains("measure = \"slowdown_")).collect();
+    assert_eq!(slowdowns.len(), 3);
+    assert!(slowdowns.iter().all(|g| g.contains("\nduration = true\n")), "{slowdowns:?}");
 }
 
 #[test]
