@@ -230,6 +230,43 @@ fn junit_has_a_case_for_each_gate_and_check_and_unknown_is_a_failure_of_its_own_
     assert!(xml.contains("1x &lt;b&gt;under&lt;/b&gt; 1 min"), "names are escaped");
 }
 
+/// Every kind of character that XML 1.0 forbids or a terminal obeys.
+const NASTY: &str = "a\0b\u{1b}[31mc\u{fffe}d\u{ffff}e\u{7}f\rg\u{9b}2Jh\u{7f}i";
+
+#[test]
+fn control_characters_reach_neither_junit_nor_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut plan, mut history) = run(&[level("1x", 6)]);
+    history.header.scenario = NASTY.into();
+    history.header.run = NASTY.into();
+    history.header.target = NASTY.into();
+    history.header.again = vec![NASTY.into()];
+    history.footer.as_mut().unwrap().complete = false;
+    history.footer.as_mut().unwrap().reason = Some(NASTY.into());
+    // A task of that name, found by a check, and gates of that name, one of each verdict.
+    plan.templates[0].tasks[1].reference = NASTY.into();
+    history.executions.iter_mut().filter(|e| e.reference == "b").for_each(|e| e.reference = NASTY.into());
+    history.finals.iter_mut().for_each(|f| f.tasks[1].reference = NASTY.into());
+    history.finals[0].tasks[1].nonce = Some(NASTY.into());
+    let mut gates = gates();
+    gates.iter_mut().for_each(|g| g.name = NASTY.into());
+    gates[0].measure = NASTY.into();
+    write_run(dir.path(), &plan, &history, &gates);
+    let summary = judge_dir(dir.path()).unwrap();
+
+    let xml = text(&dir, "junit.xml");
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    assert!(xml.chars().all(allowed), "{xml:?}");
+    let references = ["&#0", "&#x0", "&#27", "&#x1b", "&#x1B", "&#7;", "&#x7;", "&#xfff", "&#xFFF"];
+    assert!(references.iter().all(|r| !xml.contains(r)), "{xml}");
+    let shown = render(&summary, &Options { width: 300, report: NASTY.into(), ..Options::default() });
+    assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+    let replaced = "a\u{fffd}b\u{fffd}[31mc\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}g\u{fffd}2Jh\u{fffd}i";
+    for (document, least) in [(&xml, 10), (&shown, 8)] {
+        assert!(document.matches(replaced).count() >= least, "{document}");
+    }
+}
+
 #[test]
 fn markdown_holds_every_measure_and_escapes_its_tables() {
     let (dir, summary) = run_dir();

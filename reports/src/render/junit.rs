@@ -1,7 +1,7 @@
 //! `junit.xml`: one case a gate, a check and a self-check, for CI.
 //!
 //! An unknown verdict is a failure of type `unknown`: JUnit has no third value, and "skipped" would let a gate
-//! without evidence through. A check that the plan gives nothing to do is skipped.
+//! without evidence through. A check that the plan gives nothing to do is skipped. What XML 1.0 forbids is replaced.
 
 use super::{units, words};
 use crate::gate::Verdict;
@@ -13,7 +13,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 /// # Errors
 /// A fault of the XML writer, which none of the texts in use has.
 pub fn render(summary: &Summary) -> Result<String, quick_junit::SerializeError> {
-    let mut report = Report::new(format!("shakedown {}", summary.scenario));
+    let mut report = Report::new(words::clean(&format!("shakedown {}", summary.scenario)));
     let mut gates = TestSuite::new("gates");
     for gate in &summary.gates {
         let measured = gate.measured.as_ref().map_or("n/a".to_owned(), units::measured);
@@ -29,8 +29,8 @@ pub fn render(summary: &Summary) -> Result<String, quick_junit::SerializeError> 
             case(summary, "check", &check.name, check.verdict, &text)
         } else {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(words::check(check));
-            TestCase::new(&*check.name, status)
+            status.set_message(words::clean(&words::check(check)));
+            TestCase::new(words::clean(&check.name), status)
         };
         checks.add_test_case(case);
     }
@@ -46,6 +46,7 @@ pub fn render(summary: &Summary) -> Result<String, quick_junit::SerializeError> 
 }
 
 fn case(summary: &Summary, class: &str, name: &str, verdict: Verdict, text: &str) -> TestCase {
+    let text = &words::clean(text);
     let status = match verdict {
         Verdict::Pass => TestCaseStatus::success(),
         Verdict::Unknown | Verdict::Fail => {
@@ -56,8 +57,8 @@ fn case(summary: &Summary, class: &str, name: &str, verdict: Verdict, text: &str
             status
         }
     };
-    let mut case = TestCase::new(name, status);
-    case.set_classname(format!("{}.{class}", summary.scenario));
+    let mut case = TestCase::new(words::clean(name), status);
+    case.set_classname(words::clean(&format!("{}.{class}", summary.scenario)));
     if verdict == Verdict::Pass {
         case.set_system_out(text);
     }

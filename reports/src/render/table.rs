@@ -34,10 +34,11 @@ pub(super) fn lines(rows: &[Vec<String>], width: usize) -> Vec<String> {
     out
 }
 
-/// Words are never broken: one that is longer than the line stands out of it.
+/// Words are never broken: one that is longer than the line stands out of it. Control characters are replaced.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
+    let text = super::words::clean(text);
     for word in text.split_whitespace() {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > width {

@@ -27,18 +27,18 @@ const SHOWN_FINDINGS: usize = 5;
 /// The whole report: gates, levels, checks, what the run says of itself, and where the rest is.
 pub fn render(summary: &Summary, options: &Options) -> String {
     let mut out = Vec::new();
-    out.push(format!(
+    out.push(words::clean(&format!(
         "{} · {} · seed {} · speed {} · {}",
         summary.run, summary.scenario, summary.seed, summary.speed, summary.target
-    ));
+    )));
     out.push(String::new());
     gates(summary, options, &mut out);
     levels(summary, options, &mut out);
     checks(summary, options, &mut out);
     validity(summary, options, &mut out);
     out.push(format!("{} (exit {})", painted_outcome(summary, options), summary.exit_code));
-    out.push(format!("Report: {}", options.report));
-    out.push(format!("Again:  {}", summary.reproduce()));
+    out.push(words::clean(&format!("Report: {}", options.report)));
+    out.push(words::clean(&format!("Again:  {}", summary.reproduce())));
     out.push(String::new());
     out.join("\n")
 }
@@ -130,7 +130,7 @@ fn checks(summary: &Summary, options: &Options, out: &mut Vec<String>) {
         }
         let more = (check.findings.len() + check.undecided.len()).saturating_sub(SHOWN_FINDINGS);
         if more > 0 {
-            out.push(format!("  {}: … and {more} more in the report", check.name));
+            out.push(format!("  {}: … and {more} more in the report", words::clean(&check.name)));
         }
     }
     out.push(String::new());

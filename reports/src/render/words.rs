@@ -4,6 +4,18 @@ use crate::check::CheckResult;
 use crate::gate::Verdict;
 use crate::judge::Summary;
 
+/// Stands for a character that a document can't hold.
+const REPLACEMENT: char = '\u{fffd}';
+
+/// The text without what XML 1.0 forbids and without what moves a terminal; a newline and a tab stay.
+///
+/// Names and reasons come from scenarios and targets, so anything may be in them.
+pub(super) fn clean(text: &str) -> String {
+    let kept =
+        |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
+    text.chars().map(|c| if kept(c) { c } else { REPLACEMENT }).collect()
+}
+
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
