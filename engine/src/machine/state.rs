@@ -29,6 +29,8 @@ pub struct State {
     /// The snapshot that the next start of a definition shares, until a definition changes.
     current: BTreeMap<(String, i64), SnapshotNumber>,
     workflows: BTreeMap<WorkflowId, Workflow>,
+    /// Workflows by the client's name for them, oldest first.
+    correlated: BTreeMap<Arc<str>, Vec<WorkflowId>>,
     indexes: Indexes,
     /// Queues that got a task since they were last asked for.
     touched: BTreeSet<String>,
@@ -71,6 +73,16 @@ impl State {
     /// All workflows, oldest first.
     pub fn workflows(&self) -> impl Iterator<Item = &Workflow> {
         self.workflows.values()
+    }
+
+    /// The workflows of a definition that carry a correlation id, oldest first.
+    pub fn correlated<'s>(
+        &'s self,
+        name: &'s str,
+        correlation_id: &str,
+    ) -> impl Iterator<Item = &'s Workflow> {
+        let ids = self.correlated.get(correlation_id).into_iter().flatten();
+        ids.filter_map(|id| self.workflow(*id)).filter(move |workflow| workflow.snapshot.def.name == name)
     }
 
     /// A task record with its workflow.
@@ -141,6 +153,9 @@ impl State {
                 let Some(definitions) = self.snapshots.get(snapshot) else { return };
                 let workflow =
                     Workflow::started(*at, *id, *snapshot, Arc::clone(definitions), (**start).clone());
+                if let Some(correlation_id) = &start.correlation_id {
+                    self.correlated.entry(Arc::clone(correlation_id)).or_default().push(*id);
+                }
                 self.insert(Entries::of_workflow(&workflow));
                 self.workflows.insert(*id, workflow);
             }

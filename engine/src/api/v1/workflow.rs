@@ -10,10 +10,12 @@ use crate::machine::command::StartWorkflow;
 use crate::machine::definition::{Object, WorkflowDef};
 use crate::machine::event::Start;
 use crate::machine::id::WorkflowId;
+use crate::machine::status::WorkflowStatus;
 use crate::machine::workflow::Workflow;
 use crate::machine::{Command, Event, Rejection};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -26,6 +28,7 @@ pub fn routes() -> Router<Api> {
         .route("/workflow", post(start))
         .route("/workflow/{id}", get(read).delete(terminate).post(start_by_name))
         .route("/workflow/{id}/status", get(status))
+        .route("/workflow/{name}/correlated/{id}", get(correlated))
         .route("/workflow/{id}/pause", put(pause))
         .route("/workflow/{id}/resume", put(resume))
         .route("/workflow/{id}/retry", post(retry))
@@ -149,6 +152,22 @@ async fn read(
     let with_tasks = parameters.flag("includeTasks", true)?;
     let workflow = find(&api, &id).await?;
     Ok(json(&WorkflowView::of(&workflow, with_tasks)))
+}
+
+/// The workflows that carry a correlation id: how a client settles a start whose answer it lost.
+async fn correlated(
+    State(api): State<Api>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let Path((name, id)) = path.map_err(|refusal| Problem::bad_request(format!("the path: {refusal}")))?;
+    let closed_too = parameters.flag("includeClosed", false)?;
+    let with_tasks = parameters.flag("includeTasks", false)?;
+    let found = api.writer.read(move |state| {
+        let shown = |workflow: &&Workflow| closed_too || workflow.status == WorkflowStatus::Running;
+        state.correlated(&name, &id).filter(shown).cloned().collect::<Vec<_>>()
+    });
+    Ok(json(&found.await?.iter().map(|workflow| WorkflowView::of(workflow, with_tasks)).collect::<Vec<_>>()))
 }
 
 async fn status(
