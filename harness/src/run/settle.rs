@@ -14,24 +14,31 @@ const TRY_FOR: Duration = Duration::from_secs(10);
 
 /// Reads back what `starts` became. What can't be read stays unknown, and a note says so.
 pub async fn read_back(stage: &Stage<'_>, starts: &[Start]) {
-    let all = async {
-        for start in starts {
-            match (start.outcome, &start.workflow_id) {
-                (Outcome::Ok, Some(workflow_id)) => read_one(stage, start, workflow_id).await,
-                (Outcome::Unknown, _) => settle(stage, start).await,
-                _ => {}
+    if stage.interrupt.is_asked() && !stage.host.is_ours() {
+        end_what_runs(stage, starts).await;
+    }
+    tokio::select! {
+        () = read_all(stage, starts) => {}
+        () = patience(stage) => stage.note("interrupted: not every workflow was read back", Value::Null),
+    }
+}
+
+/// Ends a moment after an interrupt, whenever it comes.
+async fn patience(stage: &Stage<'_>) {
+    stage.interrupt.asked().await;
+    tokio::time::sleep(IN_A_HURRY).await;
+}
+
+async fn read_all(stage: &Stage<'_>, starts: &[Start]) {
+    for start in starts {
+        match (start.outcome, &start.workflow_id) {
+            (Outcome::Ok, Some(workflow_id)) if !read_one(stage, start, workflow_id).await => {
+                // A target that does not answer for one does not for the next: nobody waits for each of them.
+                return stage.note("the target does not answer: the rest was not read back", Value::Null);
             }
+            (Outcome::Unknown, _) => settle(stage, start).await,
+            _ => {}
         }
-    };
-    if stage.interrupt.is_asked() {
-        if !stage.host.is_ours() {
-            end_what_runs(stage, starts).await;
-        }
-        if tokio::time::timeout(IN_A_HURRY, all).await.is_err() {
-            stage.note("interrupted: not every workflow was read back", Value::Null);
-        }
-    } else {
-        all.await;
     }
 }
 
@@ -48,21 +55,25 @@ async fn end_what_runs(stage: &Stage<'_>, starts: &[Start]) {
     }
 }
 
-async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str) {
+/// Reads one back; false when the target does not answer.
+async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str) -> bool {
     let give_up_ns = clock::now_ns() + clock::nanos(TRY_FOR);
     loop {
         let (exchange, workflow) = stage.host.target.workflow(workflow_id).await;
         match (workflow, exchange.status) {
             (Some(workflow), _) => {
-                return stage.journal.write(Record::Final(told(start, workflow_id, workflow)));
+                stage.journal.write(Record::Final(told(start, workflow_id, workflow)));
+                return true;
             }
             (None, Some(404)) => {
-                return stage.journal.write(Record::Final(unknown_there(start, workflow_id)));
+                stage.journal.write(Record::Final(unknown_there(start, workflow_id)));
+                return true;
             }
             _ if clock::now_ns() > give_up_ns => {
                 let error = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
                 let data = json!({ "workflow_id": workflow_id, "error": error });
-                return stage.note("a workflow could not be read back", data);
+                stage.note("a workflow could not be read back", data);
+                return exchange.status.is_some();
             }
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
