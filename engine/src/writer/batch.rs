@@ -24,12 +24,12 @@ impl Answer {
     pub fn send(self, durable: Result<(), Unavailable>) {
         match self {
             Self::Reply(reply) => reply.send(durable),
-            // A client that has gone leaves its tasks to their lease.
             Self::Check(to) => drop(to.send(durable)),
             Self::Next(to, next) => {
                 let answer = durable.map_err(Failure::from).and_then(|()| next.map_err(Failure::from));
                 drop(to.send(answer));
             }
+            // A client that has gone leaves its tasks to their lease.
             Self::Tasks(to, tasks) => drop(to.send(durable.map(|()| tasks))),
         }
     }

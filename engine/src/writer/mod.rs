@@ -144,7 +144,7 @@ impl Writer {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
             Err(AppendError::Full(why)) => {
                 let why: Arc<str> = why.into();
-                self.start_over(now, &why)?;
+                self.start_over()?;
                 answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Full(Arc::clone(&why)))));
             }
             Err(broken) => return Err(WriterError::Append(broken)),
@@ -171,11 +171,11 @@ impl Writer {
     }
 
     /// The batch was rolled back on disk: memory goes back too, by the one path that there is.
-    fn start_over(&mut self, now: u64, why: &Arc<str>) -> Result<(), WriterError> {
+    fn start_over(&mut self) -> Result<(), WriterError> {
         // The old state goes first: there need not be room for two.
         self.state = State::default();
         (self.state, self.position) = replay(self.store.as_mut())?;
-        tracing::info!(why = why.as_ref(), now, frames = self.position, "back at what the disk holds");
+        tracing::info!(frames = self.position, "back at what the disk holds");
         Ok(())
     }
 

@@ -59,17 +59,8 @@ fn gates(summary: &Summary, out: &mut Vec<String>) {
 }
 
 fn levels(summary: &Summary, out: &mut Vec<String>) {
-    let header = [
-        "level",
-        "in flight",
-        "completed",
-        "makespan min / p50 / max",
-        "wait p99",
-        "tasks/s",
-        "overhead p50",
-    ];
     let rows = summary.levels.iter().map(|l| terminal::level_row(summary, l));
-    table(out, "Levels (closed load)", &header, rows.collect());
+    table(out, "Levels (closed load)", &terminal::LEVEL_HEADER, rows.collect());
     for level in &summary.levels {
         if let Some(bottleneck) = &level.bottleneck {
             out.push(format!("- {}: {}", level.name, bottleneck.sentence));

@@ -70,17 +70,12 @@ fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
     out.push(String::new());
 }
 
+/// Columns of the table of levels; [`level_row`] fills them.
+pub(super) const LEVEL_HEADER: [&str; 7] =
+    ["level", "in flight", "completed", "makespan min / p50 / max", "wait p99", "tasks/s", "overhead p50"];
+
 fn levels(summary: &Summary, options: &Options, out: &mut Vec<String>) {
-    let header = [
-        "level",
-        "in flight",
-        "completed",
-        "makespan min / p50 / max",
-        "wait p99",
-        "tasks/s",
-        "overhead p50",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![LEVEL_HEADER.map(str::to_owned).to_vec()];
     rows.extend(summary.levels.iter().map(|level| level_row(summary, level)));
     out.extend(table::lines(&rows, options.width));
     out.push("makespan and wait in workflow time; overhead in real time; closed load".to_owned());
