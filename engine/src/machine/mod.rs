@@ -5,6 +5,7 @@
 //! the same state.
 
 pub mod bounds;
+mod catalogue;
 pub mod command;
 pub mod deadline;
 mod decide;
@@ -22,8 +23,9 @@ pub mod status;
 pub mod validate;
 pub mod workflow;
 
+pub use catalogue::{Catalogue, Registered};
 pub use command::Command;
 pub use decide::decide;
 pub use event::Event;
 pub use rejection::Rejection;
-pub use state::{Registered, State};
+pub use state::State;

@@ -6,6 +6,7 @@
 use super::definition::{Kind, TaskDef, WorkflowDef, WorkflowTask};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// Position of a task in [`Snapshot::nodes`].
 pub type NodeIndex = u32;
@@ -63,6 +64,13 @@ impl Snapshot {
         }
         let json = raw(&def);
         Self { def, task_defs, nodes, json, by_reference }
+    }
+
+    /// What a workflow has until it is attached to its definitions.
+    #[must_use]
+    pub fn none() -> Arc<Self> {
+        static NONE: OnceLock<Arc<Snapshot>> = OnceLock::new();
+        Arc::clone(NONE.get_or_init(|| Arc::new(Self::new(WorkflowDef::default(), BTreeMap::new()))))
     }
 
     /// The node at `index`.

@@ -1,6 +1,6 @@
 //! The state: definitions, aggregates and the indexes derived from them. It changes by events only.
 
-use super::definition::{TaskDef, WorkflowDef};
+use super::catalogue::Catalogue;
 use super::event::{Event, SnapshotNumber};
 use super::id::{TaskId, WorkflowId};
 use super::index::{Entries, Indexes};
@@ -9,25 +9,12 @@ use super::workflow::{Task, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A registered definition with the instants of its registration.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Registered<T> {
-    /// The definition.
-    pub def: Arc<T>,
-    /// First registration, epoch milliseconds.
-    pub created_at: u64,
-    /// Last replacement; 0 = never.
-    pub updated_at: u64,
-}
-
 /// Everything that the engine knows.
 #[derive(Debug, Default)]
 pub struct State {
-    task_defs: BTreeMap<String, Registered<TaskDef>>,
-    workflow_defs: BTreeMap<String, BTreeMap<i64, Registered<WorkflowDef>>>,
+    catalogue: Catalogue,
     snapshots: BTreeMap<SnapshotNumber, Arc<Snapshot>>,
-    /// The snapshot that the next start of a definition shares, until a definition changes.
-    current: BTreeMap<(String, i64), SnapshotNumber>,
+    /// Those that run, and those that ended and have not been archived yet.
     workflows: BTreeMap<WorkflowId, Workflow>,
     /// Workflows by the client's name for them, oldest first.
     correlated: BTreeMap<Arc<str>, Vec<WorkflowId>>,
@@ -35,33 +22,15 @@ pub struct State {
     /// Queues that got a task since they were last asked for.
     touched: BTreeSet<String>,
     last_at: u64,
+    /// Position of the frame that the next events belong to.
+    frame: u64,
 }
 
 impl State {
-    /// A registered task definition.
+    /// Registered definitions.
     #[must_use]
-    pub fn task_def(&self, name: &str) -> Option<&Registered<TaskDef>> {
-        self.task_defs.get(name)
-    }
-
-    /// All registered task definitions, by name.
-    pub fn task_defs(&self) -> impl Iterator<Item = &Registered<TaskDef>> {
-        self.task_defs.values()
-    }
-
-    /// A workflow definition; without a version the highest.
-    #[must_use]
-    pub fn workflow_def(&self, name: &str, version: Option<i64>) -> Option<&Registered<WorkflowDef>> {
-        let versions = self.workflow_defs.get(name)?;
-        match version {
-            Some(version) => versions.get(&version),
-            None => versions.last_key_value().map(|(_, def)| def),
-        }
-    }
-
-    /// All workflow definitions, by name and version.
-    pub fn workflow_defs(&self) -> impl Iterator<Item = &Registered<WorkflowDef>> {
-        self.workflow_defs.values().flat_map(BTreeMap::values)
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// A workflow.
@@ -98,22 +67,16 @@ impl State {
         &self.indexes
     }
 
-    /// The snapshot that a start of this definition shares, if nothing changed since it was made.
+    /// All snapshots, by number.
     #[must_use]
-    pub fn current_snapshot(&self, name: &str, version: i64) -> Option<SnapshotNumber> {
-        self.current.get(&(name.to_owned(), version)).copied()
+    pub fn snapshots(&self) -> &BTreeMap<SnapshotNumber, Arc<Snapshot>> {
+        &self.snapshots
     }
 
     /// A snapshot by number.
     #[must_use]
     pub fn snapshot(&self, number: SnapshotNumber) -> Option<&Arc<Snapshot>> {
         self.snapshots.get(&number)
-    }
-
-    /// The number that the next snapshot gets.
-    #[must_use]
-    pub fn next_snapshot(&self) -> SnapshotNumber {
-        self.snapshots.last_key_value().map_or(1, |(number, _)| number + 1)
     }
 
     /// The latest instant that an event carries, epoch milliseconds; 0 when there was none.
@@ -127,42 +90,82 @@ impl State {
         std::mem::take(&mut self.touched)
     }
 
+    /// Says which frame of the journal the next events belong to.
+    pub fn begin_frame(&mut self, position: u64) {
+        self.frame = position;
+    }
+
+    /// Takes over what was saved: definitions, the snapshots of them, and the latest instant seen.
+    pub fn recover(
+        &mut self,
+        catalogue: Catalogue,
+        snapshots: BTreeMap<SnapshotNumber, Arc<Snapshot>>,
+        last_at: u64,
+    ) {
+        self.catalogue = catalogue;
+        self.snapshots = snapshots;
+        self.last_at = last_at;
+    }
+
+    /// Puts a workflow in that was saved, or has just started.
+    pub fn restore(&mut self, workflow: Workflow) {
+        if let Some(correlation_id) = &workflow.start.correlation_id {
+            let ids = self.correlated.entry(Arc::clone(correlation_id)).or_default();
+            if let Err(place) = ids.binary_search(&workflow.id) {
+                ids.insert(place, workflow.id);
+            }
+        }
+        self.last_at = self.last_at.max(workflow.updated_at);
+        self.insert(Entries::of_workflow(&workflow));
+        self.workflows.insert(workflow.id, workflow);
+    }
+
+    /// Takes a workflow out that was saved.
+    pub fn evict(&mut self, id: WorkflowId) -> Option<Workflow> {
+        let workflow = self.workflows.remove(&id)?;
+        self.indexes.remove(&Entries::of_workflow(&workflow));
+        if let Some(correlation_id) = &workflow.start.correlation_id
+            && let Some(ids) = self.correlated.get_mut(correlation_id)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.correlated.remove(correlation_id);
+            }
+        }
+        Some(workflow)
+    }
+
     /// Applies one event.
     pub fn evolve(&mut self, event: &Event) {
         self.last_at = self.last_at.max(event.at());
+        let as_of = self.frame + 1;
         match event {
             Event::TaskDefsSaved { at, defs } => {
-                for def in defs {
-                    save(&mut self.task_defs, def.name.clone(), def, *at);
-                }
-                self.current.clear();
+                self.catalogue.save_task_defs(*at, defs);
+                self.catalogue.as_of = as_of;
             }
             Event::WorkflowDefSaved { at, def } => {
-                let versions = self.workflow_defs.entry(def.name.clone()).or_default();
-                save(versions, def.version, def, *at);
-                self.current.clear();
+                self.catalogue.save_workflow_def(*at, def);
+                self.catalogue.as_of = as_of;
             }
             Event::DefinitionsKept { number, def, task_defs, inline } => {
-                if !inline {
-                    self.current.insert((def.name.clone(), def.version), *number);
-                }
                 let snapshot = Snapshot::new((**def).clone(), task_defs.clone());
+                self.catalogue.keep(*number, &snapshot, *inline);
+                self.catalogue.as_of = as_of;
                 self.snapshots.insert(*number, Arc::new(snapshot));
             }
             Event::WorkflowStarted { at, id, snapshot, start } => {
                 let Some(definitions) = self.snapshots.get(snapshot) else { return };
-                let workflow =
+                let mut workflow =
                     Workflow::started(*at, *id, *snapshot, Arc::clone(definitions), (**start).clone());
-                if let Some(correlation_id) = &start.correlation_id {
-                    self.correlated.entry(Arc::clone(correlation_id)).or_default().push(*id);
-                }
-                self.insert(Entries::of_workflow(&workflow));
-                self.workflows.insert(*id, workflow);
+                workflow.as_of = as_of;
+                self.restore(workflow);
             }
             Event::Workflow { at, id, change } => {
                 let Some(workflow) = self.workflows.get_mut(id) else { return };
                 let before = Entries::of_workflow(workflow);
                 workflow.change(*at, change);
+                workflow.as_of = as_of;
                 let after = Entries::of_workflow(workflow);
                 self.replace(&before, after);
             }
@@ -170,6 +173,7 @@ impl State {
                 let Some(workflow) = self.workflows.get_mut(id) else { return };
                 let before = Entries::of_task(workflow, *seq);
                 workflow.change_task(*at, *seq, change);
+                workflow.as_of = as_of;
                 let after = Entries::of_task(workflow, *seq);
                 self.replace(&before, after);
             }
@@ -197,14 +201,4 @@ impl State {
         self.touched.extend(entries.queues().map(str::to_owned));
         self.indexes.insert(entries);
     }
-}
-
-fn save<K: Ord, T: Clone>(map: &mut BTreeMap<K, Registered<T>>, key: K, def: &T, at: u64) {
-    let def = Arc::new(def.clone());
-    map.entry(key)
-        .and_modify(|old| {
-            old.def = Arc::clone(&def);
-            old.updated_at = at;
-        })
-        .or_insert(Registered { def, created_at: at, updated_at: 0 });
 }

@@ -5,33 +5,40 @@ use super::event::{Scheduled, SnapshotNumber, Start, TaskChange, WorkflowChange}
 use super::id::{TaskId, WorkflowId};
 use super::snapshot::{Node, NodeIndex, Snapshot};
 use super::status::{TaskStatus, WorkflowStatus};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// A task record: one attempt at one task of the definition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its number in the workflow, from 1, in scheduling order.
     pub seq: u32,
     /// Its place in the definition.
     pub node: NodeIndex,
     /// Attempt, from 0.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempt: u32,
     /// Where it stands.
     pub status: TaskStatus,
     /// True when a later record retries it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub retried: bool,
     /// Number of the record that it retries.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub retry_of: Option<u32>,
     /// Times that it was handed out.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub poll_count: u32,
     /// Input, expressions replaced.
     pub input: Arc<Object>,
     /// Output so far.
     pub output: Arc<Value>,
     /// Why it is not completed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reason: Option<Arc<str>>,
     /// The worker that has it or had it last.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub worker: Option<Arc<str>>,
     /// When the record was made.
     pub scheduled_at: u64,
@@ -40,14 +47,18 @@ pub struct Task {
     /// From when it can be polled.
     pub ready_at: u64,
     /// First hand-out of this record; 0 before it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub started_at: u64,
     /// Last sign of life: hand-out, callback, lease extension.
     pub updated_at: u64,
     /// When it ended; 0 before.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ended_at: u64,
     /// Wait that the schedule asked for, milliseconds.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub start_delay_ms: u64,
     /// Wait that the schedule or the last callback asked for, milliseconds; 0 once handed out.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub delay_ms: u64,
 }
 
@@ -64,14 +75,15 @@ pub struct TaskInContext {
     pub task: Arc<Task>,
 }
 
-/// One workflow.
-#[derive(Debug, Clone)]
+/// One workflow. Its JSON, without its definitions, is what the archive keeps: fields may be added with a default.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Workflow {
     /// Its id.
     pub id: WorkflowId,
     /// Number of the definitions that it runs under.
     pub snapshot_number: SnapshotNumber,
     /// Those definitions.
+    #[serde(skip, default = "Snapshot::none")]
     pub snapshot: Arc<Snapshot>,
     /// Where it stands.
     pub status: WorkflowStatus,
@@ -80,21 +92,34 @@ pub struct Workflow {
     /// Its output; null until it ended.
     pub output: Arc<Value>,
     /// Why it is not completed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reason: Option<Arc<str>>,
     /// When it started.
     pub created_at: u64,
     /// Last change.
     pub updated_at: u64,
     /// When it ended; 0 before.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ended_at: u64,
     /// Last resume or retry; 0 = never.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub retried_at: u64,
     /// Its task records; `tasks[seq - 1]`.
     pub tasks: Vec<Arc<Task>>,
     /// Numbers of the records that are not terminal, ascending.
+    #[serde(skip)]
     open: Vec<u32>,
     /// Number of the latest record of each node; 0 = none.
+    #[serde(skip)]
     latest: Vec<u32>,
+    /// Frames of the journal that are in it: all that have a lower position.
+    #[serde(default)]
+    pub as_of: u64,
+}
+
+/// True for what a reader takes for granted when it is not there.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Workflow {
@@ -122,7 +147,21 @@ impl Workflow {
             open: Vec::new(),
             latest: vec![0; snapshot.nodes.len()],
             snapshot,
+            as_of: 0,
         }
+    }
+
+    /// A workflow that was read back gets the definitions that it runs under.
+    pub fn attach(&mut self, snapshot: Arc<Snapshot>) {
+        self.open =
+            self.tasks.iter().filter(|task| !task.status.is_terminal()).map(|task| task.seq).collect();
+        self.latest = vec![0; snapshot.nodes.len()];
+        for task in &self.tasks {
+            if let Some(latest) = self.latest.get_mut(task.node as usize) {
+                *latest = task.seq;
+            }
+        }
+        self.snapshot = snapshot;
     }
 
     /// The record with number `seq`.

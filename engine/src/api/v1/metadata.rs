@@ -34,13 +34,14 @@ fn with_times<T: Serialize>(registered: &Registered<T>) -> Value {
 }
 
 async fn task_defs(State(api): State<Api>) -> Result<Response, Problem> {
-    let all = api.writer.read(|state| state.task_defs().map(with_times).collect::<Vec<_>>()).await?;
+    let all =
+        api.writer.read(|state| state.catalogue().task_defs().map(with_times).collect::<Vec<_>>()).await?;
     Ok(json(&all))
 }
 
 async fn task_def(State(api): State<Api>, Segment(name): Segment) -> Result<Response, Problem> {
     let missing = format!("No such taskType found by name: {name}");
-    let found = api.writer.read(move |state| state.task_def(&name).map(with_times)).await?;
+    let found = api.writer.read(move |state| state.catalogue().task_def(&name).map(with_times)).await?;
     Ok(json(&found.ok_or(Rejection::NotFound(missing))?))
 }
 
@@ -55,7 +56,10 @@ async fn update_task_def(State(api): State<Api>, Payload(body): Payload) -> Resu
 }
 
 async fn workflow_defs(State(api): State<Api>) -> Result<Response, Problem> {
-    let all = api.writer.read(|state| state.workflow_defs().map(with_times).collect::<Vec<_>>()).await?;
+    let all = api
+        .writer
+        .read(|state| state.catalogue().workflow_defs().map(with_times).collect::<Vec<_>>())
+        .await?;
     Ok(json(&all))
 }
 
@@ -66,7 +70,8 @@ async fn workflow_def(
 ) -> Result<Response, Problem> {
     let version: Option<i64> = parameters.number("version")?;
     let missing = format!("No such workflow found by name: {name}, version: {version:?}");
-    let found = api.writer.read(move |state| state.workflow_def(&name, version).map(with_times)).await?;
+    let found =
+        api.writer.read(move |state| state.catalogue().workflow_def(&name, version).map(with_times)).await?;
     Ok(json(&found.ok_or(Rejection::NotFound(missing))?))
 }
 

@@ -16,7 +16,7 @@ pub fn save_task_defs(defs: Vec<TaskDef>, now: u64) -> Result<Vec<Event>, Reject
 
 pub fn update_task_def(state: &State, def: TaskDef, now: u64) -> Result<Vec<Event>, Rejection> {
     validate::task_def(&def)?;
-    if state.task_def(&def.name).is_none() {
+    if state.catalogue().task_def(&def.name).is_none() {
         return Err(Rejection::NotFound(format!(
             "No such task by name {}; register it by POST first",
             def.name
@@ -32,7 +32,7 @@ pub fn save_workflow_def(
     now: u64,
 ) -> Result<Vec<Event>, Rejection> {
     validate::workflow_def(&def)?;
-    if !overwrite && state.workflow_def(&def.name, Some(def.version)).is_some() {
+    if !overwrite && state.catalogue().workflow_def(&def.name, Some(def.version)).is_some() {
         let message = format!(
             "Workflow with {}.{} already exists; register it with overwrite=true or under a new version",
             def.name, def.version

@@ -50,14 +50,14 @@ fn definitions(
         }
         None => (registered(state, &request.name, request.version)?, false),
     };
-    let current = state.current_snapshot(&def.name, def.version).filter(|_| !inline);
+    let current = state.catalogue().current(&def.name, def.version).filter(|_| !inline);
     if let Some((number, snapshot)) = current.and_then(|number| Some((number, state.snapshot(number)?))) {
         return Ok((Vec::new(), number, Arc::clone(snapshot)));
     }
-    let number = state.next_snapshot();
+    let number = state.catalogue().next_snapshot();
     let task_defs: BTreeMap<String, TaskDef> = Snapshot::simple_names(def)
         .into_iter()
-        .filter_map(|name| Some((name.clone(), state.task_def(&name)?.def.as_ref().clone())))
+        .filter_map(|name| Some((name.clone(), state.catalogue().task_def(&name)?.def.as_ref().clone())))
         .collect();
     let snapshot = Arc::new(Snapshot::new(def.clone(), task_defs.clone()));
     let kept = Event::DefinitionsKept { number, def: Box::new(def.clone()), task_defs, inline };
@@ -65,7 +65,7 @@ fn definitions(
 }
 
 fn registered<'a>(state: &'a State, name: &str, version: Option<i64>) -> Result<&'a WorkflowDef, Rejection> {
-    state.workflow_def(name, version).map(|registered| registered.def.as_ref()).ok_or_else(|| {
+    state.catalogue().workflow_def(name, version).map(|registered| registered.def.as_ref()).ok_or_else(|| {
         let version = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
         Rejection::NotFound(format!("No such workflow found by name: {name}, version: {version}"))
     })
