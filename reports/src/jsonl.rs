@@ -29,6 +29,20 @@ pub enum ReadError {
         /// Newest version that can be read.
         known: u32,
     },
+    /// Written by a version whose format is no longer read.
+    #[error(
+        "{file}:{line}: written in format {found}, and this version reads from {known} on: judge it with the older shakedown that wrote it, or run again"
+    )]
+    Older {
+        /// Name of the file.
+        file: String,
+        /// Line in it, from 1.
+        line: usize,
+        /// Version of the format in the file.
+        found: u32,
+        /// Oldest version that can be read.
+        known: u32,
+    },
     /// A line that contradicts the rest of the file.
     #[error("{file}: {problem}; the file is damaged or was edited, so restore it or run again")]
     Whole {

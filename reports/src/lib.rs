@@ -33,4 +33,5 @@ pub mod render;
 pub mod rundir;
 pub mod statistics;
 mod strangers;
+pub mod trend;
 pub mod validity;

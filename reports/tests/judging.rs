@@ -102,7 +102,10 @@ fn late_workers_make_the_run_invalid() {
 #[test]
 fn a_cap_or_a_busy_driver_makes_the_run_invalid() {
     is_invalid(&altered(|h| h.ended[1].cap_reached = true), "3x caps");
-    let busy = |h: &mut History| h.ended[1].harness_cpu_s *= 4.1;
+    let busy = |h: &mut History| {
+        let grown = h.resources[3].cpu_ns - h.resources[2].cpu_ns;
+        h.resources[3].cpu_ns = h.resources[2].cpu_ns + grown * 41 / 10;
+    };
     is_invalid(&altered(busy), "3x driver_cpu");
     let meant = altered(|h| {
         busy(h);

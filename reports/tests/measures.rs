@@ -5,7 +5,7 @@
 mod made;
 
 use made::{MS, Made, level, run};
-use shakedown_reports::history::{Call, Outcome, Reported, Resource};
+use shakedown_reports::history::{Call, Outcome, Reported};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::measure::{self, Clock, Measure};
 
@@ -281,23 +281,6 @@ fn run_times_are_pooled_over_the_levels_of_a_template() {
     assert_eq!(pooled.n, 66);
     close(pooled.value.unwrap(), 100.0);
     assert_eq!(named(&m, "1x/task_run_p95_s.a").missing.as_deref(), Some("needs 59"));
-}
-
-#[test]
-fn memory_is_the_largest_sample_of_each_process() {
-    let (plan, mut history) = run(&[level("1x", 1)]);
-    for (process, mib) in [("engine", 30), ("harness", 20), ("engine", 50), ("engine", 40)] {
-        history.resources.push(Resource {
-            process: process.into(),
-            at_ns: MS,
-            cpu_s: 0.0,
-            resident_bytes: mib << 20,
-        });
-    }
-    let m = measure::all(&Joined::new(&plan, &history));
-    let engine = named(&m, "memory_peak_mib.engine");
-    assert_eq!((engine.value, engine.n, engine.unit.as_str()), (Some(50.0), 3, "MiB"));
-    assert_eq!(value(&m, "memory_peak_mib.harness"), 20.0);
 }
 
 #[test]

@@ -74,10 +74,18 @@ fn the_header_comes_first_and_once() {
 #[test]
 fn a_newer_format_is_refused_before_anything_else_is_looked_at() {
     // Of a newer format nothing but its version can be trusted: the rest of this header is not of ours.
-    let newer = r#"{"kind":"header","schema_version":2,"everything":"else"}"#;
+    let newer = r#"{"kind":"header","schema_version":99,"everything":"else"}"#;
     let error = History::parse("history.jsonl", newer).unwrap_err();
-    assert!(matches!(error, ReadError::Newer { found: 2, known: 1, line: 1, .. }), "{error}");
+    assert!(matches!(error, ReadError::Newer { found: 99, known: 2, line: 1, .. }), "{error}");
     assert!(error.to_string().contains("newer shakedown"), "{error}");
+}
+
+#[test]
+fn a_format_that_is_too_old_is_refused_with_what_to_do() {
+    let older = r#"{"kind":"header","schema_version":1,"everything":"else"}"#;
+    let error = History::parse("history.jsonl", older).unwrap_err();
+    assert!(matches!(error, ReadError::Older { found: 1, known: 2, line: 1, .. }), "{error}");
+    assert!(error.to_string().contains("older shakedown"), "{error}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! One level of load: slots set, the load child run to its end, its records taken over.
 
 use super::Stage;
-use super::usage;
 use crate::clock;
 use crate::journal;
 use crate::load::child::{self, LoadChild};
@@ -39,12 +38,12 @@ pub async fn run(stage: &mut Stage<'_>, fleet: &Fleet, level: &Level) -> anyhow:
     let tasks = u64::from(level.concurrency) * u64::from(level.waves) * template.tasks.len() as u64;
     stage.progress.level(&level.name, tasks);
     fleet.resize(&level.slots);
-    let (own_cpu_s, target_cpu_s) = (usage::own_cpu_s(), target_cpu_s(stage));
     let spec = spec(stage, level, template);
     let logs = stage.directory.logs();
     let started = tokio::task::spawn_blocking(move || child::start(&spec, &logs)).await?;
     let mut load = started?;
     stage.sampler.watch("load", load.node.pid());
+    stage.sampler.now();
     let slots = level.slots.clone();
     stage.journal.write(Record::LevelBegan(LevelMark {
         level: level.name.clone(),
@@ -52,14 +51,12 @@ pub async fn run(stage: &mut Stage<'_>, fleet: &Fleet, level: &Level) -> anyhow:
         slots,
     }));
     let cut_short = look_after(stage, fleet, level, &mut load).await?;
-    // Gone before its CPU time is read: getrusage counts children that were awaited.
+    stage.sampler.now();
     load.node.kill()?;
     let (starts, ended_ns) = take_over(stage, &load.records)?;
     stage.journal.write(Record::LevelEnded(LevelEnd {
         level: level.name.clone(),
         at_ns: ended_ns.filter(|_| cut_short.is_none()).unwrap_or_else(clock::now_ns),
-        harness_cpu_s: usage::own_cpu_s() - own_cpu_s,
-        target_cpu_s: target_cpu_s_since(stage, target_cpu_s),
         cap_reached: false,
     }));
     Ok(LevelRun { starts, cut_short })
@@ -123,12 +120,4 @@ fn take_over(stage: &Stage<'_>, records: &Path) -> anyhow::Result<(Vec<Start>, O
         stage.journal.write(record);
     }
     Ok((starts, ended_ns))
-}
-
-fn target_cpu_s(stage: &Stage<'_>) -> Option<f64> {
-    Some(usage::of_process(stage.host.node.as_ref()?.pid())?.0)
-}
-
-fn target_cpu_s_since(stage: &Stage<'_>, before: Option<f64>) -> Option<f64> {
-    Some(target_cpu_s(stage)? - before?)
 }

@@ -18,7 +18,7 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Memory of the machine.
+/// Memory that this process may use: the container's limit where there is one, else the machine's.
 pub fn memory_mib() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let kib: u64 = text
@@ -28,7 +28,11 @@ pub fn memory_mib() -> Option<u64> {
         .strip_suffix(" kB")?
         .parse()
         .ok()?;
-    Some(kib / 1024)
+    // cgroup 2, then 1; without a limit the first says "max" and the second a number beyond any machine.
+    let limit = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    Some((kib / 1024).min(limit.map_or(u64::MAX, |bytes| bytes >> 20)))
 }
 
 fn os() -> String {

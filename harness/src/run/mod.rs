@@ -113,7 +113,7 @@ async fn phases(
     let progress = Progress::new();
     progress.phase("starting the target");
     let host = provision::provision(place.target.as_deref(), &directory.path, &directory.logs()).await?;
-    let sampler = Sampler::start(journal.clone());
+    let sampler = Sampler::start(journal.clone()).context("the sampler can't be started")?;
     if let Some(node) = &host.node {
         sampler.watch("engine", node.pid());
     }

@@ -6,8 +6,10 @@
 //! with each other.
 
 mod read;
+mod usage;
 
 pub use read::History;
+pub use usage::{DiskSyncs, HostUsage, Resource};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +17,10 @@ use std::collections::BTreeMap;
 
 /// The version of the format; a reader refuses a newer one, and fields that it does not know. So a release that
 /// adds a field raises it.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// The oldest version that is still read. Format 1 was never released; its resource samples told CPU and memory only.
+pub const OLDEST_VERSION: u32 = 2;
 
 /// One line of the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,8 +43,10 @@ pub enum Record {
     Call(Call),
     /// A workflow read back from the target after the run.
     Final(FinalWorkflow),
-    /// A resource sample of one process.
+    /// What one process of the run uses.
     Resource(Resource),
+    /// What the whole machine uses.
+    Host(HostUsage),
     /// How long the disk takes to append and sync.
     DiskSyncs(DiskSyncs),
     /// Something that a reader of the run should know (a target that restarted, a cap that was hit).
@@ -102,10 +109,6 @@ pub struct LevelEnd {
     pub level: String,
     /// When it ended.
     pub at_ns: u64,
-    /// CPU seconds (user + system) that the harness used in the level, its load child included.
-    pub harness_cpu_s: f64,
-    /// CPU seconds that the target used, when the harness hosts it.
-    pub target_cpu_s: Option<f64>,
     /// True when load was shed because a cap of the driver was reached.
     pub cap_reached: bool,
 }
@@ -316,32 +319,6 @@ pub struct FinalTask {
     /// `reasonForIncompletion`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// A resource sample of one process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Resource {
-    /// `engine`, `harness`, `load`.
-    pub process: String,
-    /// When it was read.
-    pub at_ns: u64,
-    /// CPU seconds used since the process began.
-    pub cpu_s: f64,
-    /// Resident memory, bytes.
-    pub resident_bytes: u64,
-}
-
-/// A probe of the disk that holds the run directory: appends of a page, each synced.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DiskSyncs {
-    /// When it began.
-    pub at_ns: u64,
-    /// Bytes of each append.
-    pub bytes: u64,
-    /// How long each append with its sync took.
-    pub took_ns: Vec<u64>,
 }
 
 /// A remark on the run.

@@ -1,8 +1,8 @@
 //! The reader of a history: strict in the middle, forgiving only about an end that is missing.
 
 use super::{
-    Call, DiskSyncs, Execution, FinalWorkflow, Footer, Header, LevelEnd, LevelMark, Note, Observed, Record,
-    Resource, SCHEMA_VERSION, Start,
+    Call, DiskSyncs, Execution, FinalWorkflow, Footer, Header, HostUsage, LevelEnd, LevelMark, Note,
+    OLDEST_VERSION, Observed, Record, Resource, SCHEMA_VERSION, Start,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub struct History {
     pub finals: Vec<FinalWorkflow>,
     /// Samples of what processes use.
     pub resources: Vec<Resource>,
+    /// Samples of what the whole machine uses.
+    pub hosts: Vec<HostUsage>,
     /// Probes of the disk.
     pub disk_syncs: Vec<DiskSyncs>,
     /// Remarks.
@@ -83,6 +85,7 @@ impl History {
             calls: Vec::new(),
             finals: Vec::new(),
             resources: Vec::new(),
+            hosts: Vec::new(),
             disk_syncs: Vec::new(),
             notes: Vec::new(),
             footer: None,
@@ -101,6 +104,7 @@ impl History {
             Record::Call(r) => self.calls.push(r),
             Record::Final(r) => self.finals.push(r),
             Record::Resource(r) => self.resources.push(r),
+            Record::Host(r) => self.hosts.push(r),
             Record::DiskSyncs(r) => self.disk_syncs.push(r),
             Record::Note(r) => self.notes.push(r),
             Record::Footer(r) => self.footer = Some(r),
@@ -123,6 +127,9 @@ fn header(file: &str, line: usize, text: &str) -> Result<Header, ReadError> {
     let found = value["schema_version"].as_u64().and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
     if found > SCHEMA_VERSION {
         return Err(ReadError::Newer { file: file.to_owned(), line, found, known: SCHEMA_VERSION });
+    }
+    if (1..OLDEST_VERSION).contains(&found) {
+        return Err(ReadError::Older { file: file.to_owned(), line, found, known: OLDEST_VERSION });
     }
     match jsonl::parse(file, line, text)? {
         Record::Header(header) if header.speed.is_finite() && header.speed > 0.0 => Ok(header),

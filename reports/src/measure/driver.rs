@@ -1,6 +1,6 @@
 //! The harness measured by itself: how late it was, and what it took of the machine.
 
-use super::{Measure, Scale, percentiles};
+use super::{Measure, Scale, percentiles, resource};
 use crate::histogram::Distribution;
 use crate::history::{History, Reported};
 use crate::joined::LevelRun;
@@ -11,13 +11,10 @@ pub(super) fn measure(level: &LevelRun<'_>, history: &History, out: &mut Vec<Mea
     let overruns = overruns(level);
     percentiles(out, &overruns, &[50, 99], |p| name(&format!("worker_overrun_{p}_ms")), Scale::HARNESS_MS);
 
-    let share = |cpu_s: Option<f64>| Some(cpu_s? / level.window_s()? / cores(history)?);
+    let cpu_ns = level.window_ns().and_then(|window| resource::harness_cpu_ns(history, window));
+    let share = || Some(cpu_ns? / 1e9 / level.window_s()? / cores(history)?);
     let method = "CPU time / (window × cores)";
-    let driver = share(level.ended.map(|e| e.harness_cpu_s));
-    out.push(Measure::plain(name("driver_cpu_share"), driver, 1, method, Scale::RATIO));
-    if let Some(cpu_s) = level.ended.and_then(|e| e.target_cpu_s) {
-        out.push(Measure::plain(name("target_cpu_share"), share(Some(cpu_s)), 1, method, Scale::RATIO));
-    }
+    out.push(Measure::plain(name("driver_cpu_share"), share(), 1, method, Scale::RATIO));
 }
 
 /// How late each start was sent, nanoseconds.

@@ -6,6 +6,7 @@ mod across;
 mod api;
 mod driver;
 mod duration;
+mod host;
 mod queue;
 mod requests;
 mod resource;
@@ -53,7 +54,7 @@ pub struct Measure {
     pub method: String,
     /// The clock that it is on.
     pub clock: Clock,
-    /// `s`, `ms`, `ratio`, `count`, `1/s`, `MiB`.
+    /// `s`, `ms`, `ratio`, `count`, `1/s`, `MiB`, `MiB/min`.
     pub unit: String,
     /// Why there is no value: `needs 59`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +85,8 @@ impl Scale {
     const COUNT: Self = Self { clock: Clock::None, unit: "count", factor: 1.0 };
     /// Memory.
     const MIB: Self = Self { clock: Clock::None, unit: "MiB", factor: 1.0 };
+    /// Memory per real minute.
+    const MIB_PER_MIN: Self = Self { clock: Clock::Harness, unit: "MiB/min", factor: 1.0 };
     /// Things per real second.
     const PER_S: Self = Self { clock: Clock::Harness, unit: "1/s", factor: 1.0 };
 }
@@ -154,9 +157,11 @@ pub fn all(run: &Joined<'_>) -> Vec<Measure> {
         throughput::measure(level, &mut out);
         turnaround::measure(level, run.history, &mut out);
         driver::measure(level, run.history, &mut out);
+        resource::measure(level, run.history, &mut out);
+        host::measure(level, run.history, &mut out);
     }
     across::measure(run, &mut out);
-    resource::measure(run.history, &mut out);
+    resource::peaks(run.history, &mut out);
     turnaround::disk(run.history, &mut out);
     out
 }

@@ -2,7 +2,7 @@
 
 use crate::measure::{Clock, Measure};
 
-/// A value in the unit of its measure (`s`, `ms`, `ratio`, `count`, `1/s`, `MiB`), for people.
+/// A value in the unit of its measure (`s`, `ms`, `ratio`, `count`, `1/s`, `MiB`, `MiB/min`), for people.
 pub fn value(value: f64, unit: &str) -> String {
     match unit {
         "s" if value.abs() >= 120.0 => format!("{} min", number(value / 60.0)),
@@ -13,6 +13,7 @@ pub fn value(value: f64, unit: &str) -> String {
         // A hundredth of a per cent is finer than any gate.
         "ratio" => format!("{} %", number((value * 1e4).round() / 100.0)),
         "MiB" => format!("{} MiB", number(value)),
+        "MiB/min" => format!("{} MiB/min", number(value)),
         "1/s" => format!("{} /s", number(value)),
         _ => number(value),
     }

@@ -4,7 +4,7 @@
 
 use shakedown_reports::history::{
     Call, Execution, FinalTask, FinalWorkflow, Footer, Header, History, LevelEnd, LevelMark, Observed,
-    Outcome, Reported, SCHEMA_VERSION, Start,
+    Outcome, Reported, Resource, SCHEMA_VERSION, Start,
 };
 use shakedown_reports::plan::{Level, Model, Plan, Template, TemplateTask, Workflow};
 use std::collections::BTreeMap;
@@ -124,15 +124,37 @@ fn add_level(made: &Made, began_ms: u64, plan: &mut Plan, history: &mut History)
         lanes[lane] = add_workflow(made, index, lanes[lane], plan, history);
     }
     let ended_ms = lanes.into_iter().max().unwrap();
-    let window_s = (ended_ms - began_ms) as f64 / 1e3;
+    use_cpu(history, began_ms, ended_ms, made.harness_cpu_share);
     history.ended.push(LevelEnd {
         level: made.name.into(),
         at_ns: ended_ms * MS,
-        harness_cpu_s: made.harness_cpu_share * window_s * 2.0,
-        target_cpu_s: None,
         cap_reached: made.cap_reached,
     });
     ended_ms
+}
+
+/// The harness's counter goes up evenly from the beginning to the end of a level; the machine has two cores.
+fn use_cpu(history: &mut History, began_ms: u64, ended_ms: u64, share: f64) {
+    let before = history.resources.last().map_or(0, |r| r.cpu_ns);
+    let used = (share * 2.0 * ((ended_ms - began_ms) * MS) as f64) as u64;
+    for (at_ms, cpu_ns) in [(began_ms, before), (ended_ms, before + used)] {
+        history.resources.push(resource("harness", 1, at_ms, cpu_ns, 20 << 20));
+    }
+}
+
+/// A sample that counts CPU and memory only.
+pub fn resource(process: &str, pid: u32, at_ms: u64, cpu_ns: u64, resident_bytes: u64) -> Resource {
+    Resource {
+        process: process.into(),
+        pid,
+        at_ns: at_ms * MS,
+        cpu_ns,
+        resident_bytes,
+        threads: 1,
+        read_bytes: None,
+        written_bytes: None,
+        io_wait_ns: None,
+    }
 }
 
 fn add_workflow(made: &Made, index: u64, due_ms: u64, plan: &mut Plan, history: &mut History) -> u64 {
