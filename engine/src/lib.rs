@@ -9,6 +9,7 @@
 //! anybody hears of it; [`store`] keeps the journal; [`api`] maps routes to commands and decides nothing.
 
 pub mod api;
+pub mod archive;
 pub mod clock;
 pub mod machine;
 pub mod server;

@@ -1,12 +1,14 @@
 //! The engine as a process: opens the store, starts the writer, serves until told to stop.
 
 use crate::api::{self, Api};
+use crate::archive::Archive;
 use crate::clock;
 use crate::store::{self, StoreUrl};
 use crate::writer::{Handle, Writer, WriterError};
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -19,8 +21,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where the journal is kept.
+    /// Where the journal and the archive are kept.
     pub store: StoreUrl,
+    /// How long workflows are kept after their end; `None` = for ever.
+    pub retention: Option<Duration>,
 }
 
 /// Why an engine ended.
@@ -54,9 +58,9 @@ pub async fn serve(
     let listen = |why| EngineError::Listen { address: options.listen, why };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let (handle, mut ended) = start_writer(&options.store)?;
+    let (handle, archive, mut ended) = start_writer(&options)?;
     let (stop, stopping) = watch::channel(false);
-    let router = api::routes(Api { writer: handle.clone() });
+    let router = api::routes(Api { writer: handle.clone(), archive });
     let drain = {
         let mut stopping = stopping.clone();
         async move { drop(stopping.wait_for(|stop| *stop).await) }
@@ -87,10 +91,11 @@ pub async fn serve(
 type Ended = oneshot::Receiver<Result<(), WriterError>>;
 
 /// The writer has a thread of its own: it waits for the disk.
-fn start_writer(url: &StoreUrl) -> Result<(Handle, Ended), EngineError> {
-    let store = store::open(url).map_err(WriterError::from)?;
-    let writer = Writer::open(store, Box::new(clock::steady()))?;
-    tracing::info!(store = %url, frames = writer.position(), "replayed the journal");
+fn start_writer(options: &Options) -> Result<(Handle, Arc<dyn Archive>, Ended), EngineError> {
+    let (store, archive) = store::open(&options.store).map_err(WriterError::from)?;
+    let read = Arc::clone(&archive);
+    let writer = Writer::open((store, archive), Box::new(clock::steady()), options.retention)?;
+    tracing::info!(store = %options.store, frames = writer.position(), "replayed the journal");
     let (handle, requests) = Handle::channel();
     let (tell, ended) = oneshot::channel();
     let run = move || drop(tell.send(writer.run(&requests)));
@@ -98,7 +103,7 @@ fn start_writer(url: &StoreUrl) -> Result<(Handle, Ended), EngineError> {
         .name("writer".into())
         .spawn(run)
         .map_err(|error| EngineError::Other(format!("cannot start the writer's thread: {error}")))?;
-    Ok((handle, ended))
+    Ok((handle, read, ended))
 }
 
 fn writer_ended(result: Result<Result<(), WriterError>, oneshot::error::RecvError>) -> EngineError {

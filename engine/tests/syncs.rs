@@ -8,11 +8,13 @@ use http_body_util::BodyExt;
 use rusqlite::ffi;
 use serde_json::{Value, json};
 use shakedown_engine::api::{Api, routes};
+use shakedown_engine::archive::MemoryArchive;
 use shakedown_engine::clock;
 use shakedown_engine::store::{Sqlite, Synchronous};
 use shakedown_engine::writer::{Handle, Writer};
 use std::ffi::c_int;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use tower::ServiceExt;
@@ -85,10 +87,12 @@ struct Engine {
 impl Engine {
     fn start(path: &Path, synchronous: Synchronous) -> Self {
         let store = Sqlite::open(path, synchronous).unwrap();
-        let writer = Writer::open(Box::new(store), Box::new(clock::now_ms)).unwrap();
+        // The archive is in memory, so that only the journal's syncs are counted.
+        let archive = Arc::new(MemoryArchive::default());
+        let writer = Writer::open((Box::new(store), archive.clone()), Box::new(clock::now_ms), None).unwrap();
         let (handle, requests) = Handle::channel();
         std::thread::spawn(move || writer.run(&requests).unwrap());
-        Self { routes: routes(Api { writer: handle }) }
+        Self { routes: routes(Api { writer: handle, archive }) }
     }
 
     /// One request; answers its body and the syncs between sending and answer.

@@ -15,6 +15,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use shakedown_engine::api::{Api, routes};
+use shakedown_engine::archive::MemoryArchive;
 use shakedown_engine::machine::id::TaskId;
 use shakedown_engine::store::Memory;
 use shakedown_engine::writer::{Handle, Writer};
@@ -40,10 +41,16 @@ impl Stage {
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
         let time = Arc::clone(&clock);
         let read = Box::new(move || time.load(Ordering::SeqCst));
-        let writer = Writer::open(Box::<Memory>::default(), read).unwrap();
+        let archive = Arc::new(MemoryArchive::default());
+        let writer = Writer::open((Box::<Memory>::default(), archive.clone()), read, None).unwrap();
         let (handle, requests) = Handle::channel();
         std::thread::spawn(move || writer.run(&requests).unwrap());
-        Self { routes: routes(Api { writer: handle.clone() }), handle, clock, names: BTreeMap::new() }
+        Self {
+            routes: routes(Api { writer: handle.clone(), archive }),
+            handle,
+            clock,
+            names: BTreeMap::new(),
+        }
     }
 
     /// Time passes, and the writer looks at it: when this returns, what fell due has been done.

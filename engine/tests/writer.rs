@@ -7,7 +7,8 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shakedown_engine::api::{Api, routes};
-use shakedown_engine::store::{AppendError, Memory, Sqlite, Store, StoreError, Synchronous};
+use shakedown_engine::archive::MemoryArchive;
+use shakedown_engine::store::{AppendError, Apply, Memory, Sqlite, Store, StoreError, Synchronous};
 use shakedown_engine::writer::{Handle, Writer, WriterError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -33,8 +34,12 @@ impl Store for Moody {
         }
     }
 
-    fn replay(&mut self, apply: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<u64, StoreError> {
+    fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {
         self.journal.replay(apply)
+    }
+
+    fn forget(&mut self, position: u64) {
+        self.journal.forget(position);
     }
 }
 
@@ -55,10 +60,12 @@ impl Stage {
     fn on(store: Box<dyn Store>, mood: Arc<AtomicU8>, now: u64) -> Self {
         let clock = Arc::new(AtomicU64::new(now));
         let time = Arc::clone(&clock);
-        let writer = Writer::open(store, Box::new(move || time.load(Ordering::SeqCst))).unwrap();
+        let archive = Arc::new(MemoryArchive::default());
+        let read = Box::new(move || time.load(Ordering::SeqCst));
+        let writer = Writer::open((store, archive.clone()), read, None).unwrap();
         let (handle, requests) = Handle::channel();
         let writer = std::thread::spawn(move || writer.run(&requests));
-        Self { routes: routes(Api { writer: handle }), mood, clock, writer }
+        Self { routes: routes(Api { writer: handle, archive }), mood, clock, writer }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, String) {

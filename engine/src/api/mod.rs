@@ -4,14 +4,50 @@ pub mod problem;
 pub mod query;
 mod v1;
 
+use crate::archive::{Archive, ArchiveError};
+use crate::machine::id::WorkflowId;
+use crate::machine::workflow::Workflow;
 use crate::writer::Handle;
 use axum::Router;
+use axum::http::StatusCode;
+use problem::Problem;
+use std::sync::Arc;
 
 /// What every route needs.
 #[derive(Clone)]
 pub struct Api {
     /// Reaches the writer.
     pub writer: Handle,
+    /// Where workflows are that ended.
+    pub archive: Arc<dyn Archive>,
+}
+
+impl Api {
+    /// A workflow, wherever it is: in memory, or archived.
+    ///
+    /// # Errors
+    /// [`Problem`] when neither can be read.
+    pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, Problem> {
+        match self.writer.read(move |state| state.workflow(id).cloned()).await? {
+            Some(found) => Ok(Some(found)),
+            // A workflow leaves memory only after it can be read there.
+            None => self.archived(move |archive| archive.load(id)).await,
+        }
+    }
+
+    /// Looks into the archive, on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// [`Problem`] when it can't be read.
+    pub async fn archived<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&dyn Archive) -> Result<T, ArchiveError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let archive = Arc::clone(&self.archive);
+        let looked = tokio::task::spawn_blocking(move || look(archive.as_ref())).await;
+        let broken = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
+        looked.map_err(|error| broken(error.to_string()))?.map_err(|error| broken(error.to_string()))
+    }
 }
 
 /// All routes.

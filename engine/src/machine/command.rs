@@ -58,6 +58,24 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Workflows that the decision looks at and that may have ended: those in the archive are read back first.
+    #[must_use]
+    pub fn workflows(&self) -> Vec<WorkflowId> {
+        match self {
+            Self::UpdateTask(update) => vec![update.workflow],
+            Self::ExtendLease { task } => vec![task.workflow],
+            Self::Pause(id) | Self::Resume(id) | Self::Retry(id) | Self::Terminate { id, .. } => vec![*id],
+            Self::SaveTaskDefs(_)
+            | Self::UpdateTaskDef(_)
+            | Self::SaveWorkflowDef { .. }
+            | Self::StartWorkflow(_)
+            | Self::Poll { .. }
+            | Self::FireTimers { .. } => Vec::new(),
+        }
+    }
+}
+
 /// A start.
 #[derive(Debug, Clone)]
 pub struct StartWorkflow {

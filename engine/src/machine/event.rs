@@ -77,6 +77,15 @@ pub enum Event {
 }
 
 impl Event {
+    /// The one workflow that it changes; `None` when it changes definitions.
+    #[must_use]
+    pub fn workflow(&self) -> Option<WorkflowId> {
+        match self {
+            Self::WorkflowStarted { id, .. } | Self::Workflow { id, .. } | Self::Task { id, .. } => Some(*id),
+            Self::TaskDefsSaved { .. } | Self::WorkflowDefSaved { .. } | Self::DefinitionsKept { .. } => None,
+        }
+    }
+
     /// When it happened, epoch milliseconds; 0 for what has no instant.
     #[must_use]
     pub fn at(&self) -> u64 {

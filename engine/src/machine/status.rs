@@ -27,6 +27,14 @@ impl WorkflowStatus {
         !matches!(self, Self::Running | Self::Paused)
     }
 
+    /// The status of a name on the wire.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let all =
+            [Self::Running, Self::Paused, Self::Completed, Self::Failed, Self::TimedOut, Self::Terminated];
+        all.into_iter().find(|status| status.name() == name)
+    }
+
     /// As on the wire.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -10,9 +10,11 @@ pub use frame::{FRAME_VERSION, Frame, decode, encode, padding};
 pub use memory::Memory;
 pub use sqlite::{Sqlite, Synchronous};
 
+use crate::archive::{Archive, ArchiveError, MemoryArchive, SqliteArchive};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Keeps the journal.
 pub trait Store: Send {
@@ -23,12 +25,20 @@ pub trait Store: Send {
     /// may not have been appended; only a replay by a new opener tells.
     fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError>;
 
-    /// Hands every frame to `apply`, in order, and answers the position after the last.
+    /// Hands every frame that is kept to `apply` with its position, in order, and answers the position after the
+    /// last.
     ///
     /// # Errors
     /// [`StoreError`] when the journal can't be read, has a gap, or `apply` refuses a frame.
-    fn replay(&mut self, apply: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<u64, StoreError>;
+    fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError>;
+
+    /// Frames before `position` are not needed any more. They go with later appends, a few at a time; the last
+    /// frame always stays, so that the next position is known.
+    fn forget(&mut self, position: u64);
 }
+
+/// Takes a frame and its position, or says what is wrong with it.
+pub type Apply<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
 
 /// An append that did not clearly succeed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +78,9 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
+    /// The archive beside it can't be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// A newer engine wrote it.
     #[error(
         "the store {path} has schema version {found}, this engine knows up to {known}; use the newer engine"
@@ -114,13 +127,28 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-/// Opens the store behind a URL.
+/// What an engine keeps its state in: the journal, and the archive that belongs to it.
+pub type Opened = (Box<dyn Store>, Arc<dyn Archive>);
+
+/// Opens the store behind a URL, and its archive.
 ///
 /// # Errors
-/// [`StoreError`] when it can't be opened.
-pub fn open(url: &StoreUrl) -> Result<Box<dyn Store>, StoreError> {
+/// [`StoreError`] when they can't be opened, or do not belong together.
+pub fn open(url: &StoreUrl) -> Result<Opened, StoreError> {
     Ok(match url {
-        StoreUrl::Sqlite(path) => Box::new(Sqlite::open(path, Synchronous::Full)?),
-        StoreUrl::Memory => Box::new(Memory::default()),
+        StoreUrl::Sqlite(path) => {
+            let store = Sqlite::open(path, Synchronous::Full)?;
+            let archive = SqliteArchive::open(&archive_path(path), store.id())?;
+            (Box::new(store), Arc::new(archive))
+        }
+        StoreUrl::Memory => (Box::new(Memory::default()), Arc::new(MemoryArchive::default())),
     })
+}
+
+/// The archive's file stands beside the journal's.
+#[must_use]
+pub fn archive_path(journal: &Path) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push(".archive");
+    name.into()
 }

@@ -5,7 +5,7 @@
 //! and a second connection copies the log into the file beside the writer.
 
 use super::frame::FRAME_VERSION;
-use super::{AppendError, Store, StoreError};
+use super::{AppendError, Apply, Store, StoreError};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,11 +15,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Version of the file's layout (`user_version`).
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours (`application_id`): "SHKD".
 const APPLICATION_ID: i64 = 0x5348_4b44;
 /// Frames appended between two checkpoints of SQLite's log: about 6 MiB of log at a kilobyte a frame.
 const CHECKPOINT_EVERY: u64 = 1024;
+/// Frames that go with one append when they are not needed any more: more than come, and few enough to be quick.
+const FORGOTTEN_AT_ONCE: u64 = 4;
 
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,12 @@ pub enum Synchronous {
 pub struct Sqlite {
     path: PathBuf,
     connection: Connection,
+    /// What tells this journal from others; its archive has it too.
+    id: String,
+    /// Position of the first frame that is kept.
+    first: u64,
+    /// Frames before this are not needed.
+    needed: u64,
     appended: u64,
     checkpointer: Option<Checkpointer>,
     _lock: File,
@@ -53,14 +61,42 @@ impl Sqlite {
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| refuse(error.to_string()))?;
         prepare(&connection, path, synchronous)?;
+        let (id, first) = identity(&connection).map_err(|error| refuse(error.to_string()))?;
         let checkpointer = Checkpointer::start(path).map_err(refuse)?;
         Ok(Self {
             path: path.to_owned(),
             connection,
+            id,
+            first,
+            needed: 0,
             appended: 0,
             checkpointer: Some(checkpointer),
             _lock: lock,
         })
+    }
+
+    /// What tells this journal from others.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Inserts a frame, and takes some out that are not needed, in one transaction.
+    fn insert(&mut self, position: u64, frame: &[u8]) -> Result<(), rusqlite::Error> {
+        const INSERT: &str = "INSERT INTO journal (position, version, frame) VALUES (?1, ?2, ?3)";
+        let row = params![position as i64, FRAME_VERSION, frame];
+        let forgotten = self.needed.min(position).min(self.first + FORGOTTEN_AT_ONCE);
+        if forgotten <= self.first {
+            // One statement outside of a transaction is one transaction: its commit is the sync.
+            self.connection.prepare_cached(INSERT)?.execute(row)?;
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        transaction.prepare_cached(INSERT)?.execute(row)?;
+        transaction.prepare_cached("DELETE FROM journal WHERE position < ?1")?.execute([forgotten as i64])?;
+        transaction.commit()?;
+        self.first = forgotten;
+        Ok(())
     }
 
     /// Has the log copied into the file from time to time. Most of it is copied beside the writer; the log starts
@@ -117,37 +153,44 @@ fn prepare(connection: &Connection, path: &Path, synchronous: Synchronous) -> Re
     let settings =
         format!("PRAGMA journal_mode=WAL; PRAGMA synchronous={level}; PRAGMA wal_autocheckpoint=0;");
     connection.execute_batch(&settings).map_err(corrupt)?;
-    if tables > 0 {
-        // Nothing is written to a store that is there: a full disk must not keep it from being read.
-        return Ok(());
-    }
+    const JOURNAL: &str =
+        "CREATE TABLE journal (position INTEGER PRIMARY KEY, version INTEGER NOT NULL, frame BLOB NOT NULL);";
+    // Nothing is written to a store that is up to date: a full disk must not keep it from being read.
+    let steps = match (tables, found) {
+        (0, _) => JOURNAL,
+        (_, SCHEMA_VERSION) => return Ok(()),
+        _ => "",
+    };
     connection
         .execute_batch(&format!(
-            "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};
-             CREATE TABLE journal (position INTEGER PRIMARY KEY, version INTEGER NOT NULL, frame BLOB NOT NULL);"
+            "BEGIN; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; {steps}
+             CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+             COMMIT;"
         ))
         .map_err(corrupt)
 }
 
+/// What tells this journal from others, and the position of its first frame.
+fn identity(connection: &Connection) -> Result<(String, u64), rusqlite::Error> {
+    let id = connection.query_row("SELECT id FROM identity", [], |row| row.get(0))?;
+    let first: Option<i64> =
+        connection.query_row("SELECT min(position) FROM journal", [], |row| row.get(0))?;
+    Ok((id, first.unwrap_or(0).unsigned_abs()))
+}
+
 impl Store for Sqlite {
     fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
-        // One statement outside of a transaction is one transaction: its commit is the sync.
-        let mut insert = self
-            .connection
-            .prepare_cached("INSERT INTO journal (position, version, frame) VALUES (?1, ?2, ?3)")
-            .map_err(append_error)?;
-        insert.execute(params![position as i64, FRAME_VERSION, frame]).map_err(append_error)?;
-        drop(insert);
+        self.insert(position, frame).map_err(append_error)?;
         self.appended += 1;
         self.checkpoint();
         Ok(())
     }
 
-    fn replay(&mut self, apply: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<u64, StoreError> {
+    fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {
         let sql = "SELECT position, version, frame FROM journal ORDER BY position";
         let mut select = self.connection.prepare(sql).map_err(|error| self.corrupt(error))?;
         let mut rows = select.query([]).map_err(|error| self.corrupt(error))?;
-        let mut next = 0_u64;
+        let mut next = self.first;
         while let Some(row) = rows.next().map_err(|error| self.corrupt(error))? {
             let read = (|| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))();
             let (position, version) = read.map_err(|error: rusqlite::Error| self.corrupt(error))?;
@@ -160,10 +203,14 @@ impl Store for Sqlite {
             }
             let frame = row.get_ref(2).map_err(|error| self.corrupt(error))?;
             let bytes = frame.as_blob().map_err(|error| self.corrupt(error))?;
-            apply(bytes).map_err(|why| self.corrupt(format!("frame {position}: {why}")))?;
+            apply(next, bytes).map_err(|why| self.corrupt(format!("frame {position}: {why}")))?;
             next += 1;
         }
         Ok(next)
+    }
+
+    fn forget(&mut self, position: u64) {
+        self.needed = self.needed.max(position);
     }
 }
 
@@ -233,7 +280,7 @@ mod tests {
     fn replayed(store: &mut Sqlite) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         store
-            .replay(&mut |frame| {
+            .replay(&mut |_, frame| {
                 frames.push(frame.to_vec());
                 Ok(())
             })
@@ -308,7 +355,7 @@ mod tests {
         let mut store = Sqlite::open(&gap, Synchronous::Full).unwrap();
         store.append(0, b"[]").unwrap();
         store.append(2, b"[]").unwrap();
-        let refused = store.replay(&mut |_| Ok(())).err().unwrap();
+        let refused = store.replay(&mut |_, _| Ok(())).err().unwrap();
         assert!(refused.to_string().contains("frame 1 is missing"), "{refused}");
     }
 

@@ -2,7 +2,9 @@
 
 use super::handle::{Failure, Poll, Reply, Request, Unavailable, UpdateAndPoll};
 use super::waiting::{Waiter, Waiting};
+use crate::archive::{Archive, ArchiveError};
 use crate::machine::command::Command;
+use crate::machine::id::WorkflowId;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State, decide};
 use crate::store::Frame;
@@ -38,21 +40,44 @@ impl Answer {
 pub(super) struct Batch<'a> {
     state: &'a mut State,
     waiting: &'a mut Waiting,
+    archive: &'a dyn Archive,
     now: u64,
     frame: Frame,
+    /// Workflows that its events changed.
+    changed: Vec<WorkflowId>,
+    /// Workflows that had ended and were read back for a command.
+    read_back: Vec<WorkflowId>,
+    /// The archive could not be read.
+    failed: Option<ArchiveError>,
+    flushes: Vec<oneshot::Sender<()>>,
     checked: bool,
     /// Sent first: who gets a task carries the flow on, who hears of the past can wait a moment.
     handed: Vec<Answer>,
     answers: Vec<Answer>,
 }
 
+/// What a batch leaves to be made durable.
+pub(super) struct Finished {
+    pub frame: Frame,
+    pub answers: Vec<Answer>,
+    pub changed: Vec<WorkflowId>,
+    pub read_back: Vec<WorkflowId>,
+    pub flushes: Vec<oneshot::Sender<()>>,
+    pub failed: Option<ArchiveError>,
+}
+
 impl<'a> Batch<'a> {
-    pub fn new(state: &'a mut State, waiting: &'a mut Waiting, now: u64) -> Self {
+    pub fn new(state: &'a mut State, waiting: &'a mut Waiting, archive: &'a dyn Archive, now: u64) -> Self {
         Self {
             state,
             waiting,
+            archive,
             now,
             frame: Frame::default(),
+            changed: Vec::new(),
+            read_back: Vec::new(),
+            failed: None,
+            flushes: Vec::new(),
             checked: false,
             handed: Vec::new(),
             answers: Vec::new(),
@@ -78,6 +103,7 @@ impl<'a> Batch<'a> {
             Request::Poll(poll) => self.poll(poll),
             Request::UpdateAndPoll(asked) => self.update_and_poll(asked),
             Request::Drain => self.waiting.drain(),
+            Request::Flush(to) => self.flushes.push(to),
             Request::Check(to) => {
                 self.checked = true;
                 self.answers.push(Answer::Check(to));
@@ -112,9 +138,18 @@ impl<'a> Batch<'a> {
         self.checked
     }
 
-    pub fn finish(mut self) -> (Frame, Vec<Answer>) {
+    pub fn finish(mut self) -> Finished {
         self.handed.append(&mut self.answers);
-        (self.frame, self.handed)
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        Finished {
+            frame: self.frame,
+            answers: self.handed,
+            changed: self.changed,
+            read_back: self.read_back,
+            flushes: self.flushes,
+            failed: self.failed,
+        }
     }
 
     fn serve_queue(&mut self, queue: &str) {
@@ -167,11 +202,32 @@ impl<'a> Batch<'a> {
 
     /// Decides and evolves one command; answers its events.
     fn decide(&mut self, command: Command) -> Result<Vec<Event>, Rejection> {
+        for id in command.workflows() {
+            self.read_back(id);
+        }
         let events = decide(self.state, command, self.now)?;
         for event in &events {
             self.state.evolve(event);
             self.frame.push(event);
+            if let Some(id) = event.workflow().filter(|id| self.changed.last() != Some(id)) {
+                self.changed.push(id);
+            }
         }
         Ok(events)
+    }
+
+    /// A workflow that ended and left memory comes back from the archive.
+    fn read_back(&mut self, id: WorkflowId) {
+        if self.state.workflow(id).is_some() {
+            return;
+        }
+        match self.archive.load(id) {
+            Ok(Some(workflow)) => {
+                self.state.restore(workflow);
+                self.read_back.push(id);
+            }
+            Ok(None) => {}
+            Err(error) => self.failed = Some(error),
+        }
     }
 }

@@ -50,6 +50,8 @@ pub enum Request {
     Poll(Poll),
     /// Let nobody wait any more: the engine is stopping.
     Drain,
+    /// Answer when a search finds everything that is durable now.
+    Flush(oneshot::Sender<()>),
     /// Tell whether an append is possible.
     Check(oneshot::Sender<Result<(), Unavailable>>),
 }
@@ -157,6 +159,16 @@ impl Handle {
         let (to, answer) = oneshot::channel();
         self.send(Request::Check(to))?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Returns when a search finds everything that was durable before.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn flush(&self) -> Result<(), Unavailable> {
+        let (to, answer) = oneshot::channel();
+        self.send(Request::Flush(to))?;
+        answer.await.map_err(|_| Unavailable::Stopping)
     }
 
     /// Ends all waiting polls with nothing, now and from now on: the engine is stopping.

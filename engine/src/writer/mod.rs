@@ -4,15 +4,21 @@
 //! Reads are answered with the batch that they saw, so nobody is shown state that is not yet durable. A poll
 //! that finds its queue empty waits here, and is served inside the batch that fills the queue.
 
+mod archivist;
 mod batch;
 mod handle;
+mod keeper;
+mod replay;
 mod waiting;
 
 pub use handle::{Failure, Handle, Poll, Reply, Request, Unavailable, UpdateAndPoll};
 
+use crate::archive::ArchiveError;
 use crate::machine::State;
-use crate::store::{self, AppendError, Frame, Store, StoreError};
-use batch::Batch;
+use crate::store::{self, AppendError, Frame, Opened, Store, StoreError};
+use batch::{Batch, Finished};
+use keeper::Keeper;
+use replay::{Replayed, replay};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -43,6 +49,9 @@ pub enum WriterError {
     /// An append did not clearly succeed: memory is ahead of the disk, and only a replay tells what is there.
     #[error("{0}; the engine stops so that a restart replays what the disk holds")]
     Append(AppendError),
+    /// The archive could not be read or written.
+    #[error("{0}; the engine stops, the journal has everything that was acknowledged")]
+    Archive(#[from] ArchiveError),
 }
 
 /// Tells the time in epoch milliseconds. An argument, so that tests own the time.
@@ -61,6 +70,7 @@ pub struct Writer {
     state: State,
     position: u64,
     waiting: Waiting,
+    keeper: Keeper,
     clock: Clock,
     /// Added to the clock, so that time goes on from what the journal has seen.
     ahead: u64,
@@ -71,21 +81,25 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer whose state is what the store's journal says.
+    /// A writer whose state is what the archive and the journal say. What ended is kept for `retention`, or for ever.
     ///
     /// # Errors
-    /// [`WriterError::Store`] when the journal can't be read.
-    pub fn open(mut store: Box<dyn Store>, clock: Clock) -> Result<Self, WriterError> {
-        let (state, position) = replay(store.as_mut())?;
+    /// [`WriterError::Store`] when they can't be read.
+    pub fn open(opened: Opened, clock: Clock, retention: Option<Duration>) -> Result<Self, WriterError> {
+        let (mut store, archive) = opened;
+        let Replayed { state, position, changed } = replay(store.as_mut(), archive.as_ref())?;
         let ahead = state.last_at().saturating_sub(clock());
         let now = clock() + ahead;
         let quiet_until = if position > 0 { now + RESTART_GRACE_MS } else { 0 };
-        let waiting = Waiting::default();
+        let retention_ms = retention.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
+        let mut keeper = Keeper::new(archive, retention_ms);
+        keeper.begin(&state, changed, now);
         Ok(Self {
             store,
             state,
             position,
-            waiting,
+            waiting: Waiting::default(),
+            keeper,
             clock,
             ahead,
             last_now: now,
@@ -128,7 +142,8 @@ impl Writer {
             self.refuse_writes(taken, now);
             return Ok(());
         }
-        let mut batch = Batch::new(&mut self.state, &mut self.waiting, now);
+        let archive = Arc::clone(self.keeper.archive());
+        let mut batch = Batch::new(&mut self.state, &mut self.waiting, archive.as_ref(), now);
         if now >= self.quiet_until {
             batch.fire_timers(TIMERS);
         }
@@ -139,15 +154,31 @@ impl Writer {
         }
         batch.serve_waiting();
         let proof = batch.is_checked() && now >= self.appended_at + PROOF_OF_HEALTH_MS;
-        let (frame, answers) = batch.finish();
+        let Finished { frame, answers, changed, read_back, flushes, failed } = batch.finish();
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let position = self.position;
         match self.append(frame, proof, now) {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
             Err(AppendError::Full(why)) => {
                 let why: Arc<str> = why.into();
-                self.start_over()?;
+                self.start_over(now)?;
                 answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Full(Arc::clone(&why)))));
+                return Ok(());
             }
             Err(broken) => return Err(WriterError::Append(broken)),
+        }
+        changed.into_iter().for_each(|id| self.keeper.changed(&self.state, id, position, now));
+        read_back.into_iter().for_each(|id| self.keeper.let_go_again(&mut self.state, id));
+        flushes.into_iter().for_each(|to| self.keeper.flush(to));
+        self.keep(now)
+    }
+
+    /// What is saved leaves, what is due is handed over: the work between two batches, a slice of it.
+    fn keep(&mut self, now: u64) -> Result<(), WriterError> {
+        if let Some(needed) = self.keeper.turn(&mut self.state, self.position, now)? {
+            self.store.forget(needed);
         }
         Ok(())
     }
@@ -165,16 +196,23 @@ impl Writer {
             self.full = Some(Full { why: why.as_str().into(), trial, next_trial: now + TRIAL_EVERY_MS });
         }
         appended?;
-        self.position += 1;
+        self.moved_on();
         self.appended_at = now;
         Ok(())
     }
 
+    fn moved_on(&mut self) {
+        self.position += 1;
+        self.state.begin_frame(self.position);
+    }
+
     /// The batch was rolled back on disk: memory goes back too, by the one path that there is.
-    fn start_over(&mut self) -> Result<(), WriterError> {
+    fn start_over(&mut self, now: u64) -> Result<(), WriterError> {
         // The old state goes first: there need not be room for two.
         self.state = State::default();
-        (self.state, self.position) = replay(self.store.as_mut())?;
+        let replayed = replay(self.store.as_mut(), self.keeper.archive().as_ref())?;
+        (self.state, self.position) = (replayed.state, replayed.position);
+        self.keeper.begin(&self.state, replayed.changed, now);
         tracing::info!(frames = self.position, "back at what the disk holds");
         Ok(())
     }
@@ -188,7 +226,7 @@ impl Writer {
         full.next_trial = now + TRIAL_EVERY_MS;
         match self.store.append(self.position, &store::padding(full.trial)) {
             Ok(()) => {
-                self.position += 1;
+                self.moved_on();
                 self.full = None;
                 tracing::info!("the disk has space again");
                 Ok(true)
@@ -202,10 +240,13 @@ impl Writer {
     fn refuse_writes(&mut self, taken: &mut VecDeque<Request>, now: u64) {
         let why = self.full.as_ref().map(|full| Arc::clone(&full.why)).unwrap_or_default();
         let full = || Unavailable::Full(Arc::clone(&why));
-        let mut batch = Batch::new(&mut self.state, &mut self.waiting, now);
+        let archive = Arc::clone(self.keeper.archive());
+        let mut batch = Batch::new(&mut self.state, &mut self.waiting, archive.as_ref(), now);
         for request in taken.drain(..) {
             match request {
                 Request::Read(_) | Request::Drain => batch.take(request),
+                // Searches go on with what there is.
+                Request::Flush(to) => drop(to.send(())),
                 Request::Decide(_, reply) => reply.send(Err(full())),
                 Request::Poll(poll) => drop(poll.to.send(Err(full()))),
                 Request::UpdateAndPoll(asked) => drop(asked.to.send(Err(full().into()))),
@@ -213,7 +254,7 @@ impl Writer {
             }
         }
         batch.expire_waiting();
-        let (_, answers) = batch.finish();
+        let Finished { answers, .. } = batch.finish();
         answers.into_iter().for_each(|answer| answer.send(Ok(())));
     }
 
@@ -221,7 +262,8 @@ impl Writer {
     fn until_next_event(&self, now: u64) -> Duration {
         let timer = self.state.indexes().next_timer().map(|(at, ..)| at.max(self.quiet_until));
         let waiting = self.waiting.next_event(&self.state);
-        let next = timer.into_iter().chain(waiting).min();
+        let kept = self.keeper.next_due(now);
+        let next = timer.into_iter().chain(waiting).chain(kept).min();
         let sleep = next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));
         // A full disk is tried at the pace of requests, or once an idle period.
         if self.full.is_some() { IDLE } else { sleep.min(IDLE) }
@@ -232,14 +274,4 @@ impl Writer {
         self.last_now = self.last_now.max((self.clock)() + self.ahead);
         self.last_now
     }
-}
-
-fn replay(store: &mut dyn Store) -> Result<(State, u64), WriterError> {
-    let mut state = State::default();
-    let position = store.replay(&mut |frame| {
-        store::decode(frame)?.iter().for_each(|event| state.evolve(event));
-        Ok(())
-    })?;
-    state.take_touched();
-    Ok((state, position))
 }

@@ -5,6 +5,7 @@ use crate::run::interrupt::Interrupt;
 use shakedown_engine::{Options, StoreUrl};
 use shakedown_reports::exit_code;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Run the reference engine until SIGTERM or Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -15,6 +16,9 @@ pub struct Args {
     /// Where the journal is kept: sqlite:PATH or memory.
     #[arg(long, value_name = "STORE", default_value = "sqlite:engine.db")]
     store: String,
+    /// Days that a workflow is kept after its end; without it, for ever.
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<f64>,
 }
 
 /// Serves until it is told to stop.
@@ -24,7 +28,15 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<u8> {
     let store: StoreUrl = args.store.parse().map_err(anyhow::Error::msg).blame_input()?;
     let interrupt = Interrupt::listen("stopping (again: end at once)")?;
-    let options = Options { listen: args.listen, store };
+    let retention = args.retention_days.map(retention).transpose().blame_input()?;
+    let options = Options { listen: args.listen, store, retention };
     shakedown_engine::serve(options, async move { interrupt.asked().await }).await?;
     Ok(exit_code::PASSED)
+}
+
+fn retention(days: f64) -> anyhow::Result<Duration> {
+    let kept = Duration::try_from_secs_f64(days * 86_400.0);
+    kept.map_err(|error| {
+        anyhow::anyhow!("--retention-days {days} is not a number of days: {error}; give one such as 30")
+    })
 }

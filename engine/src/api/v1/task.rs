@@ -158,8 +158,7 @@ async fn update_and_poll(State(api): State<Api>, Payload(body): Payload) -> Resu
 
 async fn read(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {
     let task: TaskId = id.parse().map_err(|_| Problem::from(Rejection::no_task(&id)))?;
-    let look = move |state: &crate::machine::State| state.workflow(task.workflow)?.in_context(task.sequence);
-    let found = api.writer.read(look).await?;
+    let found = api.workflow(task.workflow).await?.and_then(|workflow| workflow.in_context(task.sequence));
     Ok(json(&TaskView::in_context(&found.ok_or_else(|| Rejection::no_task(task))?)))
 }
 

@@ -5,6 +5,7 @@ use super::{json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::api::query::{self, Parameters, Payload, Segment};
+use crate::archive::Query;
 use crate::clock;
 use crate::machine::command::StartWorkflow;
 use crate::machine::definition::{Object, WorkflowDef};
@@ -21,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub fn routes() -> Router<Api> {
@@ -140,8 +142,7 @@ fn parse(id: &str) -> Result<WorkflowId, Problem> {
 
 async fn find(api: &Api, id: &str) -> Result<Workflow, Problem> {
     let id = parse(id)?;
-    let found = api.writer.read(move |state| state.workflow(id).cloned()).await?;
-    Ok(found.ok_or_else(|| Rejection::no_workflow(id))?)
+    Ok(api.workflow(id).await?.ok_or_else(|| Rejection::no_workflow(id))?)
 }
 
 async fn read(
@@ -163,11 +164,19 @@ async fn correlated(
     let Path((name, id)) = path.map_err(|refusal| Problem::bad_request(format!("the path: {refusal}")))?;
     let closed_too = parameters.flag("includeClosed", false)?;
     let with_tasks = parameters.flag("includeTasks", false)?;
-    let found = api.writer.read(move |state| {
-        let shown = |workflow: &&Workflow| closed_too || workflow.status == WorkflowStatus::Running;
-        state.correlated(&name, &id).filter(shown).cloned().collect::<Vec<_>>()
-    });
-    Ok(json(&found.await?.iter().map(|workflow| WorkflowView::of(workflow, with_tasks)).collect::<Vec<_>>()))
+    let query = Query::of_correlation(&name, &id);
+    let mut found =
+        api.writer.read(move |state| state.correlated(&name, &id).cloned().collect::<Vec<_>>()).await?;
+    if closed_too {
+        let archived = api.archived(move |archive| archive.search(&query)).await?;
+        // What is still in memory is newer there.
+        let in_memory: BTreeSet<_> = found.iter().map(|workflow| workflow.id).collect();
+        found.extend(archived.workflows.into_iter().filter(|workflow| !in_memory.contains(&workflow.id)));
+        found.sort_by_key(|workflow| workflow.id);
+    } else {
+        found.retain(|workflow| workflow.status == WorkflowStatus::Running);
+    }
+    Ok(json(&found.iter().map(|workflow| WorkflowView::of(workflow, with_tasks)).collect::<Vec<_>>()))
 }
 
 async fn status(

@@ -1,0 +1,100 @@
+//! Search in SQL. Values are bound, never written into a statement; names of columns come from a closed list.
+
+use super::number;
+use crate::archive::query::{COUNTED, Condition, Field, Operand, Query, Test};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+/// Hits counted, whether that is all of them, and the bodies on the page.
+pub type Found = (u64, bool, Vec<Vec<u8>>);
+
+/// Finds one page. First the hits are counted up to a bound, by the indexes of the conditions. Few hits are sorted;
+/// among many the page is found by walking the index of the order, and the conditions then use none (`+column`).
+pub fn find(reader: &Connection, query: &Query) -> Result<Found, rusqlite::Error> {
+    // One transaction, so that the count, the page and the bodies are of one instant.
+    let reader = reader.unchecked_transaction()?;
+    let (counted, values) = conditions(&query.conditions, "");
+    let limit = if query.exact { String::new() } else { format!(" LIMIT {}", COUNTED + 1) };
+    let count = format!("SELECT count(*) FROM (SELECT 1 FROM workflow{counted}{limit})");
+    let hits: i64 =
+        reader.prepare_cached(&count)?.query_row(params_from_iter(values.iter()), |row| row.get(0))?;
+    let hits = hits.unsigned_abs();
+    let exact = query.exact || hits <= COUNTED;
+    let walked = if hits > COUNTED { conditions(&query.conditions, "+").0 } else { counted };
+    let page = format!(
+        "SELECT n FROM workflow{walked} ORDER BY {} LIMIT {} OFFSET {}",
+        order(query),
+        query.size,
+        query.start
+    );
+    let mut select = reader.prepare_cached(&page)?;
+    let rows = select.query_map(params_from_iter(values.iter()), |row| row.get::<_, i64>(0))?;
+    let mut body = reader.prepare_cached("SELECT body FROM body WHERE n = ?1")?;
+    let bodies = rows.map(|n| body.query_row([n?], |row| row.get(0))).collect::<Result<_, _>>()?;
+    Ok((if exact { hits } else { COUNTED }, exact, bodies))
+}
+
+fn column(field: Field) -> &'static str {
+    match field {
+        Field::Id => "id",
+        Field::Name => "name",
+        Field::Version => "version",
+        Field::Status => "status",
+        Field::CorrelationId => "correlation_id",
+        Field::Created => "created_at",
+        Field::Updated => "updated_at",
+        Field::Ended => "ended_at",
+    }
+}
+
+/// The order, each column once.
+fn order(query: &Query) -> String {
+    let mut seen = Vec::new();
+    let mut keys = Vec::new();
+    for (field, descending) in query.keys() {
+        if !seen.contains(&field) {
+            seen.push(field);
+            keys.push(format!("{}{}", column(field), if descending { " DESC" } else { "" }));
+        }
+    }
+    keys.join(", ")
+}
+
+/// A WHERE clause and the values of its marks.
+fn conditions(conditions: &[Condition], prefix: &str) -> (String, Vec<Value>) {
+    let mut values = Vec::new();
+    let mut clauses = Vec::new();
+    for Condition { field, test } in conditions {
+        let column = format!("{prefix}{}", column(*field));
+        clauses.push(match test {
+            Test::OneOf(operands) => {
+                let marks = vec!["?"; operands.len()].join(",");
+                values.extend(operands.iter().map(value));
+                format!("{column} IN ({marks})")
+            }
+            Test::Like(pattern) => {
+                // In GLOB `?` and `[` mean something too; in brackets they mean themselves.
+                let escaped = pattern.replace('[', "[[]").replace('?', "[?]");
+                values.push(Value::Text(escaped));
+                format!("{column} GLOB ?")
+            }
+            Test::Less(operand) => {
+                values.push(value(operand));
+                format!("{column} < ?")
+            }
+            Test::Greater(operand) => {
+                values.push(value(operand));
+                format!("{column} > ?")
+            }
+        });
+    }
+    let clause = if clauses.is_empty() { String::new() } else { format!(" WHERE {}", clauses.join(" AND ")) };
+    (clause, values)
+}
+
+fn value(operand: &Operand) -> Value {
+    match operand {
+        Operand::Number(wanted) => Value::Integer(number(*wanted)),
+        Operand::Text(text) => Value::Text(text.clone()),
+    }
+}

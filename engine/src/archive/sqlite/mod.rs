@@ -1,0 +1,267 @@
+//! An archive in one SQLite file beside the journal: one file has one writer lock, and the journal's is taken.
+//!
+//! Slices are saved without a sync (`synchronous=NORMAL`): the journal still has what they hold, and is told to
+//! forget frames only after [`Archive::sync`]. Readers have connections of their own, so nobody waits for a save.
+
+mod find;
+mod schema;
+
+use super::{Archive, ArchiveError, Page, Query, Recovered, Slice};
+use crate::machine::event::SnapshotNumber;
+use crate::machine::id::WorkflowId;
+use crate::machine::snapshot::Snapshot;
+use crate::machine::workflow::Workflow;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Reading connections that are kept open.
+const KEPT_READERS: usize = 4;
+
+/// Keeps aggregates in a SQLite file.
+pub struct SqliteArchive {
+    path: PathBuf,
+    saver: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    /// Definitions of the workflows that can be read from here; shared with those in memory.
+    snapshots: RwLock<BTreeMap<SnapshotNumber, Arc<Snapshot>>>,
+}
+
+/// A snapshot as it is saved.
+#[derive(Serialize, Deserialize)]
+struct SavedSnapshot<'a> {
+    def: std::borrow::Cow<'a, crate::machine::definition::WorkflowDef>,
+    task_defs: std::borrow::Cow<'a, BTreeMap<String, crate::machine::definition::TaskDef>>,
+}
+
+impl SqliteArchive {
+    /// Opens or creates the file. `store` is the id of the journal that it belongs to.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]: it can't be opened, or belongs to another journal.
+    pub fn open(path: &Path, store: &str) -> Result<Self, ArchiveError> {
+        let saver = schema::open(path).map_err(|error| failed(path, error))?;
+        schema::pair(&saver, path, store)?;
+        let (readers, snapshots) = (Mutex::default(), RwLock::default());
+        Ok(Self { path: path.to_owned(), saver: Mutex::new(saver), readers, snapshots })
+    }
+
+    fn saver(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that a panic cut off was rolled back.
+        self.saver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, ArchiveError> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = kept.map_or_else(|| schema::open_reader(&self.path), Ok);
+        let reader = reader.map_err(|error| failed(&self.path, error))?;
+        let seen = look(&reader).map_err(|error| failed(&self.path, error));
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < KEPT_READERS {
+            readers.push(reader);
+        }
+        seen
+    }
+
+    fn broken(&self, why: impl ToString) -> ArchiveError {
+        ArchiveError::Broken { path: self.path.display().to_string(), why: why.to_string() }
+    }
+
+    fn snapshot(&self, number: SnapshotNumber) -> Result<Arc<Snapshot>, ArchiveError> {
+        let known = self.snapshots.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let sql = "SELECT body FROM snapshot WHERE number = ?1";
+        let body = self.read(|reader| {
+            reader.prepare_cached(sql)?.query_row([number as i64], |row| row.get::<_, Vec<u8>>(0)).optional()
+        })?;
+        let body = body.ok_or_else(|| self.broken(format!("the definitions number {number} are missing")))?;
+        let snapshot = Arc::new(self.parse_snapshot(&body)?);
+        let mut snapshots = self.snapshots.write().unwrap_or_else(PoisonError::into_inner);
+        snapshots.insert(number, Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn parse_snapshot(&self, body: &[u8]) -> Result<Snapshot, ArchiveError> {
+        let saved: SavedSnapshot = serde_json::from_slice(body).map_err(|error| self.broken(error))?;
+        Ok(Snapshot::new(saved.def.into_owned(), saved.task_defs.into_owned()))
+    }
+
+    fn parse(&self, body: &[u8]) -> Result<Workflow, ArchiveError> {
+        let mut workflow: Workflow = serde_json::from_slice(body).map_err(|error| self.broken(error))?;
+        workflow.attach(self.snapshot(workflow.snapshot_number)?);
+        Ok(workflow)
+    }
+}
+
+impl Archive for SqliteArchive {
+    fn save(&self, slice: &Slice) -> Result<(), ArchiveError> {
+        let mut saver = self.saver();
+        let saved = saver.transaction().and_then(|transaction| {
+            save_slice(&transaction, slice)?;
+            transaction.commit()
+        });
+        saved.map_err(|error| failed(&self.path, error))?;
+        if !slice.snapshots.is_empty() {
+            let mut snapshots = self.snapshots.write().unwrap_or_else(PoisonError::into_inner);
+            snapshots.extend(slice.snapshots.iter().cloned());
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), ArchiveError> {
+        // A checkpoint syncs the log before it copies it into the file, and the file after.
+        let saver = self.saver();
+        saver
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .map_err(|error| failed(&self.path, error))
+    }
+
+    fn prune(&self, ended_before: u64, at_most: usize) -> Result<usize, ArchiveError> {
+        let mut saver = self.saver();
+        let pruned = saver.transaction().and_then(|transaction| {
+            let sql =
+                "SELECT n FROM workflow WHERE ended_at > 0 AND ended_at < ?1 ORDER BY ended_at LIMIT ?2";
+            let mut select = transaction.prepare_cached(sql)?;
+            let old = select.query_map(params![number(ended_before), at_most as i64], |row| row.get(0))?;
+            let old = old.collect::<Result<Vec<i64>, _>>()?;
+            drop(select);
+            old.iter().try_for_each(|n| remove(&transaction, *n))?;
+            transaction.commit()?;
+            Ok(old.len())
+        });
+        pruned.map_err(|error| failed(&self.path, error))
+    }
+
+    fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
+        let sql = "SELECT body FROM workflow JOIN body USING (n) WHERE id = ?1";
+        let body = self.read(|reader| {
+            let mut select = reader.prepare_cached(sql)?;
+            select.query_row([id.to_string()], |row| row.get::<_, Vec<u8>>(0)).optional()
+        })?;
+        body.map(|body| self.parse(&body)).transpose()
+    }
+
+    fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
+        let (mut recovered, bodies) = self.read(|reader| {
+            let meta = |key: &str| schema::meta(reader, key);
+            let recovered = Recovered {
+                low_water: meta("low_water")?.and_then(|text| text.parse().ok()).unwrap_or_default(),
+                last_at: meta("last_at")?.and_then(|text| text.parse().ok()).unwrap_or_default(),
+                ..Recovered::default()
+            };
+            let mut select = reader.prepare("SELECT number, body FROM snapshot")?;
+            let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+            Ok((recovered, (meta("catalogue")?, rows.collect::<Result<Vec<_>, _>>()?)))
+        })?;
+        let (catalogue, snapshots) = bodies;
+        if let Some(catalogue) = catalogue {
+            recovered.catalogue = serde_json::from_str(&catalogue).map_err(|error| self.broken(error))?;
+        }
+        for (number, body) in snapshots {
+            recovered.snapshots.insert(number as u64, Arc::new(self.parse_snapshot(&body)?));
+        }
+        *self.snapshots.write().unwrap_or_else(PoisonError::into_inner) = recovered.snapshots.clone();
+        self.read(|reader| {
+            let sql = "SELECT body FROM workflow JOIN body USING (n) WHERE ended_at = 0 ORDER BY n";
+            let mut select = reader.prepare(sql)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                match self.parse(row.get_ref(0)?.as_blob()?) {
+                    Ok(workflow) => running(workflow),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            Ok(Ok(()))
+        })??;
+        Ok(recovered)
+    }
+
+    fn search(&self, query: &Query) -> Result<Page, ArchiveError> {
+        let (total, exact, bodies) = self.read(|reader| find::find(reader, query))?;
+        let workflows = bodies.iter().map(|body| self.parse(body)).collect::<Result<_, _>>()?;
+        Ok(Page { total, exact, workflows })
+    }
+}
+
+fn save_slice(transaction: &Transaction<'_>, slice: &Slice) -> Result<(), rusqlite::Error> {
+    for workflow in &slice.workflows {
+        save_workflow(transaction, workflow)?;
+    }
+    for id in &slice.removed {
+        let mut select = transaction.prepare_cached("SELECT n FROM workflow WHERE id = ?1")?;
+        let n = select.query_row([id.to_string()], |row| row.get(0)).optional()?;
+        if let Some(n) = n {
+            remove(transaction, n)?;
+        }
+    }
+    for (number, snapshot) in &slice.snapshots {
+        let saved = SavedSnapshot {
+            def: std::borrow::Cow::Borrowed(&snapshot.def),
+            task_defs: std::borrow::Cow::Borrowed(&snapshot.task_defs),
+        };
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO snapshot (number, body) VALUES (?1, ?2)")?;
+        insert.execute(params![*number as i64, json(&saved)?])?;
+    }
+    if let Some(catalogue) = &slice.catalogue {
+        schema::set_meta(transaction, "catalogue", &String::from_utf8_lossy(&json(catalogue)?))?;
+    }
+    schema::set_meta(transaction, "low_water", &slice.low_water.to_string())?;
+    schema::set_meta(transaction, "last_at", &slice.last_at.to_string())
+}
+
+fn save_workflow(transaction: &Transaction<'_>, workflow: &Workflow) -> Result<(), rusqlite::Error> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO workflow (id, name, version, status, correlation_id, created_at, updated_at, ended_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO UPDATE SET version = ?3, status = ?4, correlation_id = ?5, created_at = ?6,
+             updated_at = ?7, ended_at = ?8
+         RETURNING n",
+    )?;
+    let n: i64 = upsert.query_row(
+        params![
+            workflow.id.to_string(),
+            workflow.snapshot.def.name,
+            workflow.snapshot.def.version,
+            workflow.status.name(),
+            workflow.start.correlation_id.as_deref(),
+            number(workflow.created_at),
+            number(workflow.updated_at),
+            number(workflow.ended_at),
+        ],
+        |row| row.get(0),
+    )?;
+    let mut body = transaction.prepare_cached("INSERT OR REPLACE INTO body (n, body) VALUES (?1, ?2)")?;
+    body.execute(params![n, json(workflow)?])?;
+    Ok(())
+}
+
+fn remove(transaction: &Transaction<'_>, n: i64) -> Result<(), rusqlite::Error> {
+    transaction.prepare_cached("DELETE FROM body WHERE n = ?1")?.execute([n])?;
+    transaction.prepare_cached("DELETE FROM workflow WHERE n = ?1")?.execute([n])?;
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, rusqlite::Error> {
+    serde_json::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// SQLite's integers are signed.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn failed(path: &Path, error: rusqlite::Error) -> ArchiveError {
+    let (path, why) = (path.display().to_string(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => ArchiveError::Full { path, why },
+        _ => ArchiveError::Broken { path, why },
+    }
+}
