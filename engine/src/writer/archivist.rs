@@ -31,7 +31,7 @@ pub(super) enum Report {
 }
 
 enum Order {
-    Save(Slice, Vec<oneshot::Sender<()>>),
+    Save(Box<Slice>, Vec<oneshot::Sender<()>>),
     Prune { ended_before: u64 },
 }
 
@@ -73,7 +73,7 @@ impl Archivist {
     /// Saves a slice, then answers those who wait for it.
     pub fn save(&self, slice: Slice, then: Vec<oneshot::Sender<()>>) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.order(Order::Save(slice, then));
+        self.order(Order::Save(Box::new(slice), then));
     }
 
     pub fn prune(&self, ended_before: u64) {
@@ -128,16 +128,16 @@ impl Desk {
 
     fn carry_out(&mut self, order: Order) -> Result<(), ArchiveError> {
         let done = match order {
-            Order::Save(slice, then) => self.save(slice, then),
+            Order::Save(slice, then) => self.save(&slice, then),
             Order::Prune { ended_before } => self.prune(ended_before),
         };
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         done
     }
 
-    fn save(&mut self, slice: Slice, then: Vec<oneshot::Sender<()>>) -> Result<(), ArchiveError> {
+    fn save(&mut self, slice: &Slice, then: Vec<oneshot::Sender<()>>) -> Result<(), ArchiveError> {
         if !slice.is_empty() {
-            self.while_full(|archive| archive.save(&slice))?;
+            self.while_full(|archive| archive.save(slice))?;
             let ended = slice.workflows.iter().filter(|workflow| workflow.status.is_terminal());
             drop(
                 self.tell.send(Report::Saved(ended.map(|workflow| (workflow.id, workflow.as_of)).collect())),

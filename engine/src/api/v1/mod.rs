@@ -2,6 +2,7 @@
 
 mod health;
 mod metadata;
+mod search;
 mod task;
 mod task_view;
 mod workflow;
@@ -17,7 +18,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 pub fn routes() -> Router<Api> {
-    let api = Router::new().merge(metadata::routes()).merge(workflow::routes()).merge(task::routes());
+    let api = Router::new()
+        .merge(metadata::routes())
+        .merge(workflow::routes())
+        .merge(task::routes())
+        .merge(search::routes());
     let router = Router::new().nest("/api", api.merge(health::routes())).merge(health::routes());
     let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);
     router.layer(DefaultBodyLimit::max(MAX_BODY))

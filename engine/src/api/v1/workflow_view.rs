@@ -2,6 +2,7 @@
 
 use super::task_view::TaskView;
 use crate::machine::id::WorkflowId;
+use crate::machine::snapshot::Node;
 use crate::machine::status::{TaskStatus, WorkflowStatus};
 use crate::machine::workflow::Workflow;
 use serde::Serialize;
@@ -45,8 +46,7 @@ struct Empty {}
 impl<'a> WorkflowView<'a> {
     /// The view of a workflow, with its task records or without.
     pub fn of(workflow: &'a Workflow, with_tasks: bool) -> Self {
-        let failed =
-            || workflow.tasks.iter().filter(|task| failed(task.status)).map(|task| workflow.node(task));
+        let failed = failed_tasks(workflow);
         let shown = if with_tasks { workflow.tasks.as_slice() } else { &[] };
         Self {
             create_time: workflow.created_at,
@@ -63,10 +63,11 @@ impl<'a> WorkflowView<'a> {
             correlation_id: workflow.start.correlation_id.as_deref(),
             created_by: workflow.start.created_by.as_deref(),
             reason_for_incompletion: workflow.reason.as_deref(),
-            failed_reference_task_names: failed()
+            failed_reference_task_names: failed
+                .iter()
                 .map(|node| node.task.task_reference_name.as_str())
                 .collect(),
-            failed_task_names: failed().map(|node| node.task.name.as_str()).collect(),
+            failed_task_names: failed.iter().map(|node| node.task.name.as_str()).collect(),
             workflow_definition: &workflow.snapshot.json,
             task_to_domain: Empty {},
             variables: Empty {},
@@ -74,6 +75,12 @@ impl<'a> WorkflowView<'a> {
             last_retried_time: workflow.retried_at,
         }
     }
+}
+
+/// Definitions of the task records that failed, in scheduling order.
+pub fn failed_tasks(workflow: &Workflow) -> Vec<&Node> {
+    let failed = workflow.tasks.iter().filter(|task| failed(task.status));
+    failed.map(|task| workflow.node(task)).collect()
 }
 
 fn failed(status: TaskStatus) -> bool {
