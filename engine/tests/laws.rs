@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use shakedown_engine::machine::command::{Report, StartWorkflow, TaskUpdate};
+use shakedown_engine::machine::command::{
+    OpenWorkflow, ReferenceUpdate, Report, Rerun, Skip, StartWorkflow, TaskUpdate,
+};
 use shakedown_engine::machine::definition::{Kind, TaskDef, WorkflowDef};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
@@ -26,6 +28,13 @@ enum Step {
     Resume(usize),
     Terminate(usize),
     Retry(usize),
+    Restart(usize, bool),
+    Rerun(usize, usize, bool),
+    Skip(usize, u8),
+    ByReference(usize, u8, u8),
+    Reset(usize),
+    Evaluate(usize),
+    Remove(usize, bool),
     Pass(u16),
 }
 
@@ -40,6 +49,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Resume),
         1 => any::<usize>().prop_map(Step::Terminate),
         1 => any::<usize>().prop_map(Step::Retry),
+        1 => any::<(usize, bool)>().prop_map(|(workflow, latest)| Step::Restart(workflow, latest)),
+        2 => any::<(usize, usize, bool)>().prop_map(|(workflow, task, all)| Step::Rerun(workflow, task, all)),
+        1 => any::<(usize, u8)>().prop_map(|(workflow, name)| Step::Skip(workflow, name)),
+        1 => any::<(usize, u8, u8)>().prop_map(|(workflow, name, kind)| Step::ByReference(workflow, name, kind)),
+        1 => any::<usize>().prop_map(Step::Reset),
+        1 => any::<usize>().prop_map(Step::Evaluate),
+        1 => any::<(usize, bool)>().prop_map(|(workflow, open)| Step::Remove(workflow, open)),
         4 => (0..3000_u16).prop_map(Step::Pass),
     ]
 }
@@ -55,8 +71,9 @@ fn definitions() -> (Vec<TaskDef>, Box<WorkflowDef>) {
         {"name": "a", "taskReferenceName": "first"},
         {"name": "f", "taskReferenceName": "f", "type": "FORK_JOIN", "forkTasks": [
             [{"name": "b", "taskReferenceName": "x", "optional": true}, {"name": "c", "taskReferenceName": "y"}],
-            [{"name": "c", "taskReferenceName": "z", "startDelay": 1}]]},
-        {"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["y", "z"]},
+            [{"name": "c", "taskReferenceName": "z", "startDelay": 1}],
+            [{"name": "b", "taskReferenceName": "p", "permissive": true}, {"name": "a", "taskReferenceName": "q"}]]},
+        {"name": "j", "taskReferenceName": "j", "type": "JOIN", "joinOn": ["y", "z", "q"]},
         {"name": "a", "taskReferenceName": "last", "inputParameters": {"in": "${j.output}"}}]});
     (serde_json::from_value(defs).unwrap(), serde_json::from_value(workflow).unwrap())
 }
@@ -148,6 +165,18 @@ impl World {
             Step::Resume(index) => workflow(index).map(Command::Resume),
             Step::Terminate(index) => workflow(index).map(|id| Command::Terminate { id, reason: None }),
             Step::Retry(index) => workflow(index).map(Command::Retry),
+            Step::Reset(index) => workflow(index).map(Command::ResetCallbacks),
+            Step::Evaluate(index) => workflow(index).map(Command::Evaluate),
+            Step::Restart(index, latest) => {
+                workflow(index).map(|id| Command::Restart { id, latest: *latest })
+            }
+            Step::Rerun(index, task, all) => workflow(index).map(|id| self.rerun(id, *task, *all)),
+            Step::Skip(index, name) => workflow(index).map(|id| skip(id, *name)),
+            Step::ByReference(index, name, kind) => workflow(index).map(|id| by_reference(id, *name, *kind)),
+            Step::Remove(index, open) => workflow(index).map(|id| {
+                let open = if *open { OpenWorkflow::Terminate(None) } else { OpenWorkflow::Refuse };
+                Command::Remove { id, open }
+            }),
             Step::Pass(ms) => {
                 self.now += u64::from(*ms);
                 Some(Command::FireTimers { limit: 1000 })
@@ -156,6 +185,20 @@ impl World {
         if let Some(command) = command {
             self.carry_out(command);
         }
+    }
+
+    fn rerun(&self, id: WorkflowId, task: usize, all: bool) -> Command {
+        let records = self.state.workflow(id).map_or(0, |workflow| workflow.tasks.len());
+        let record = (records > 0 && !all).then(|| task % records.max(1));
+        let from = record.map(|at| self.state.workflow(id).map_or(1, |workflow| workflow.tasks[at].seq));
+        let correlation_id = task.is_multiple_of(3).then(|| Arc::from(format!("again {}", task % 5)));
+        Command::Rerun(Box::new(Rerun {
+            id,
+            from: from.map(|seq| id.task(seq)),
+            task_input: None,
+            workflow_input: task.is_multiple_of(2).then(|| Arc::new(json!({"n": task}))),
+            correlation_id,
+        }))
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
@@ -181,6 +224,25 @@ impl World {
         );
         Ok(())
     }
+}
+
+const NAMES: [&str; 9] = ["first", "f", "x", "y", "z", "p", "q", "j", "last"];
+
+fn skip(id: WorkflowId, name: u8) -> Command {
+    let reference = NAMES[usize::from(name) % NAMES.len()].to_owned();
+    Command::Skip(Box::new(Skip { id, reference, input: None, output: None }))
+}
+
+fn by_reference(workflow: WorkflowId, name: u8, kind: u8) -> Command {
+    let told = update(workflow.task(1), kind, u64::from(name));
+    Command::UpdateByReference(Box::new(ReferenceUpdate {
+        workflow,
+        reference: NAMES[usize::from(name) % NAMES.len()].to_owned(),
+        report: told.report,
+        output: serde_json::Map::new(),
+        worker: None,
+        seed: told.seed,
+    }))
 }
 
 /// Some output: empty, or with a float of any bits and a nest.

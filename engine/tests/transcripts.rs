@@ -4,7 +4,7 @@
 //! what follows is the answer that must come, `+ 1500 ms` lets time pass, `~ 100 ms` before a request lets time
 //! pass while it waits, `#` is a comment. In an answer, objects list the fields that must be there (null: must
 //! be absent or null), lists are whole; a string `$name` stands for any value when first seen and for the
-//! same value afterwards, in requests too; never for null, and two names never for one task id. `< 200 text $name`
+//! same value afterwards, in requests, keys and longer texts too; never for null, and two names never for one task id. `< 200 text $name`
 //! is a bare text. A request without an expected answer must succeed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
@@ -86,9 +86,12 @@ impl Stage {
 
     fn matches(&mut self, expected: &Value, found: &Value, at: &str) -> Result<(), String> {
         match expected {
-            Value::String(name) if name.starts_with('$') => self.named(&name[1..], found, at),
+            Value::String(name) if is_name(name) => self.named(&name[1..], found, at),
+            Value::String(text) if text.contains('$') => {
+                self.matches(&Value::String(self.fill(text).replace('$', "")), found, at)
+            }
             Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
-                let here = found.get(key).unwrap_or(&Value::Null);
+                let here = found.get(self.fill(key)).unwrap_or(&Value::Null);
                 self.matches(value, here, &format!("{at}.{key}"))
             }),
             Value::Array(items) => {
@@ -140,6 +143,10 @@ impl Stage {
         let found = serde_json::from_str(body).map_err(|error| format!("no JSON ({error}): {body}"))?;
         self.matches(&expected, &found, "answer").map_err(|why| format!("{why}\n   whole: {body}"))
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.strip_prefix('$').is_some_and(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
 }
 
 /// Polls a future once.

@@ -1,6 +1,6 @@
 //! Commands: what the outside asks of the machine, and what it answers.
 
-use super::definition::{TaskDef, WorkflowDef};
+use super::definition::{Object, TaskDef, WorkflowDef};
 use super::event::Start;
 use super::id::{TaskId, WorkflowId};
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub enum Command {
     },
     /// A worker tells what became of a task.
     UpdateTask(Box<TaskUpdate>),
+    /// Somebody tells what became of the open task with a reference name.
+    UpdateByReference(Box<ReferenceUpdate>),
     /// A worker is still on a task.
     ExtendLease {
         /// The task.
@@ -51,29 +53,33 @@ pub enum Command {
     },
     /// Go on after a failure.
     Retry(WorkflowId),
+    /// Begin anew under the same id.
+    Restart {
+        /// The workflow.
+        id: WorkflowId,
+        /// Under the newest definitions, instead of those that it ran under.
+        latest: bool,
+    },
+    /// Do a part anew, or all of it with another input.
+    Rerun(Box<Rerun>),
+    /// Pass over a task that has not been scheduled.
+    Skip(Box<Skip>),
+    /// Let nothing wait for the end of its delay.
+    ResetCallbacks(WorkflowId),
+    /// Look whether anything follows from its state.
+    Evaluate(WorkflowId),
+    /// Take it and its records out.
+    Remove {
+        /// The workflow.
+        id: WorkflowId,
+        /// What to do with one that has not ended.
+        open: OpenWorkflow,
+    },
     /// Timers fell due, at most so many are fired.
     FireTimers {
         /// Bound on the work of one batch.
         limit: usize,
     },
-}
-
-impl Command {
-    /// Workflows that the decision looks at and that may have ended: those in the archive are read back first.
-    #[must_use]
-    pub fn workflows(&self) -> Vec<WorkflowId> {
-        match self {
-            Self::UpdateTask(update) => vec![update.workflow],
-            Self::ExtendLease { task } => vec![task.workflow],
-            Self::Pause(id) | Self::Resume(id) | Self::Retry(id) | Self::Terminate { id, .. } => vec![*id],
-            Self::SaveTaskDefs(_)
-            | Self::UpdateTaskDef(_)
-            | Self::SaveWorkflowDef { .. }
-            | Self::StartWorkflow(_)
-            | Self::Poll { .. }
-            | Self::FireTimers { .. } => Vec::new(),
-        }
-    }
 }
 
 /// A start.
@@ -89,6 +95,43 @@ pub struct StartWorkflow {
     pub start: Start,
     /// Random bits for the id.
     pub seed: u64,
+}
+
+/// What a removal does with a workflow that has not ended.
+#[derive(Debug, Clone)]
+pub enum OpenWorkflow {
+    /// Refuses.
+    Refuse,
+    /// Terminates it first, for this reason.
+    Terminate(Option<Arc<str>>),
+}
+
+/// What to do anew.
+#[derive(Debug, Clone)]
+pub struct Rerun {
+    /// The workflow.
+    pub id: WorkflowId,
+    /// From this record on; `None` = all of it.
+    pub from: Option<TaskId>,
+    /// Input of that record, instead of what its definition's parameters give.
+    pub task_input: Option<Arc<Object>>,
+    /// Input of the workflow, instead of what it has.
+    pub workflow_input: Option<Arc<Value>>,
+    /// The client's name for the workflow, instead of what it has.
+    pub correlation_id: Option<Arc<str>>,
+}
+
+/// What to pass over.
+#[derive(Debug, Clone)]
+pub struct Skip {
+    /// The workflow.
+    pub id: WorkflowId,
+    /// Reference name of the task.
+    pub reference: String,
+    /// Input that its record shows.
+    pub input: Option<Arc<Object>>,
+    /// Output that it gives.
+    pub output: Option<Arc<Value>>,
 }
 
 /// What a worker may say of a task.
@@ -125,4 +168,52 @@ pub struct TaskUpdate {
     pub callback_ms: u64,
     /// Random bits for the jitter of a retry.
     pub seed: u64,
+}
+
+/// What somebody tells of the open task with a reference name.
+#[derive(Debug, Clone)]
+pub struct ReferenceUpdate {
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// The reference name.
+    pub reference: String,
+    /// What became of it.
+    pub report: Report,
+    /// Put over what the task has put out so far, key by key.
+    pub output: Object,
+    /// Who tells.
+    pub worker: Option<Arc<str>>,
+    /// Random bits for the jitter of a retry.
+    pub seed: u64,
+}
+
+impl Command {
+    /// Workflows that the decision looks at and that may have ended: those in the archive are read back first.
+    #[must_use]
+    pub fn workflows(&self) -> Vec<WorkflowId> {
+        match self {
+            Self::UpdateTask(update) => vec![update.workflow],
+            Self::UpdateByReference(update) => vec![update.workflow],
+            Self::ExtendLease { task } => vec![task.workflow],
+            Self::Pause(id)
+            | Self::Resume(id)
+            | Self::Terminate { id, .. }
+            | Self::Retry(id)
+            | Self::Restart { id, .. }
+            | Self::ResetCallbacks(id)
+            | Self::Evaluate(id)
+            | Self::Remove { id, .. } => vec![*id],
+            Self::Skip(skip) => vec![skip.id],
+            Self::Rerun(rerun) => {
+                let from = rerun.from.map(|task| task.workflow);
+                std::iter::once(rerun.id).chain(from).collect()
+            }
+            Self::SaveTaskDefs(_)
+            | Self::UpdateTaskDef(_)
+            | Self::SaveWorkflowDef { .. }
+            | Self::StartWorkflow(_)
+            | Self::Poll { .. }
+            | Self::FireTimers { .. } => Vec::new(),
+        }
+    }
 }

@@ -53,6 +53,10 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
+fn null_as_true<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    Ok(Option::<bool>::deserialize(d)?.unwrap_or(true))
+}
+
 /// Reads `null` as the type's zero: Conductor's primitives do.
 fn null_as_zero<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
@@ -278,6 +282,9 @@ pub struct WorkflowDef {
     pub timeout_policy: WorkflowTimeoutPolicy,
     /// Limit from the start, or from the last resume or retry; 0 = none.
     pub timeout_seconds: Seconds,
+    /// Whether a COMPLETED workflow may begin anew.
+    #[serde(deserialize_with = "null_as_true")]
+    pub restartable: bool,
     /// Everything else, kept and echoed.
     #[serde(flatten)]
     pub rest: Object,
@@ -294,6 +301,7 @@ impl Default for WorkflowDef {
             schema_version: 2,
             timeout_policy: WorkflowTimeoutPolicy::AlertOnly,
             timeout_seconds: Seconds(0),
+            restartable: true,
             rest: Object::new(),
         }
     }

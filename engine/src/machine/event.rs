@@ -54,6 +54,24 @@ pub enum Event {
         /// What else was asked for.
         start: Box<Start>,
     },
+    /// A workflow that had ended begins anew under its id; its task records are gone.
+    WorkflowRestarted {
+        /// When.
+        at: u64,
+        /// Its id.
+        id: WorkflowId,
+        /// The definitions that it runs under now.
+        snapshot: SnapshotNumber,
+        /// What its start asks for now.
+        start: Box<Start>,
+    },
+    /// A workflow and its task records were removed.
+    WorkflowRemoved {
+        /// When.
+        at: u64,
+        /// Its id.
+        id: WorkflowId,
+    },
     /// Something happened to a workflow.
     Workflow {
         /// When.
@@ -81,7 +99,11 @@ impl Event {
     #[must_use]
     pub fn workflow(&self) -> Option<WorkflowId> {
         match self {
-            Self::WorkflowStarted { id, .. } | Self::Workflow { id, .. } | Self::Task { id, .. } => Some(*id),
+            Self::WorkflowStarted { id, .. }
+            | Self::WorkflowRestarted { id, .. }
+            | Self::WorkflowRemoved { id, .. }
+            | Self::Workflow { id, .. }
+            | Self::Task { id, .. } => Some(*id),
             Self::TaskDefsSaved { .. } | Self::WorkflowDefSaved { .. } | Self::DefinitionsKept { .. } => None,
         }
     }
@@ -93,6 +115,8 @@ impl Event {
             Self::TaskDefsSaved { at, .. }
             | Self::WorkflowDefSaved { at, .. }
             | Self::WorkflowStarted { at, .. }
+            | Self::WorkflowRestarted { at, .. }
+            | Self::WorkflowRemoved { at, .. }
             | Self::Workflow { at, .. }
             | Self::Task { at, .. } => *at,
             Self::DefinitionsKept { .. } => 0,
@@ -125,6 +149,20 @@ pub enum WorkflowChange {
     Resumed,
     /// A workflow that had ended goes on; its time-out starts anew.
     Retried,
+    /// A rerun gave it another input or another name.
+    Relabeled {
+        /// The new input, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Arc<Value>>,
+        /// The client's new name for it, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correlation_id: Option<Arc<str>>,
+    },
+    /// Task records were taken out, to be made anew.
+    RecordsRemoved {
+        /// Their numbers, ascending.
+        seqs: Vec<u32>,
+    },
     /// It reached a terminal status.
     Ended {
         /// The status.
@@ -161,6 +199,8 @@ pub enum TaskChange {
     },
     /// The worker said that it is still on it.
     LeaseExtended,
+    /// It need not wait any longer before it is polled.
+    MadeReady,
     /// It reached a terminal status.
     Ended {
         /// The status.
@@ -177,7 +217,7 @@ pub enum TaskChange {
     },
     /// An optional task failed for good: COMPLETED_WITH_ERRORS, and the flow goes on.
     Forgiven,
-    /// A canceled join waits again.
+    /// A record that had ended waits again, as it did.
     Reopened,
 }
 

@@ -20,12 +20,14 @@ pub struct Node {
     pub kind: Kind,
     /// The next task of the same list.
     pub next: Option<NodeIndex>,
+    /// The task before it in the same list.
+    pub previous: Option<NodeIndex>,
+    /// The fork whose branch it is in.
+    pub within: Option<NodeIndex>,
     /// First task of each branch of a fork.
     pub branches: Vec<NodeIndex>,
     /// Nodes that a join waits for.
     pub join_on: Vec<NodeIndex>,
-    /// True for a task of the definition's outermost list.
-    pub top: bool,
     /// The task as JSON, branches included: every task record carries it.
     pub json: Box<RawValue>,
 }
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub task_defs: BTreeMap<String, TaskDef>,
     /// Its tasks, in definition order.
     pub nodes: Vec<Node>,
+    /// Those of the outermost list.
+    pub top: Vec<NodeIndex>,
     /// The definition as JSON.
     pub json: Box<RawValue>,
     by_reference: BTreeMap<String, NodeIndex>,
@@ -49,7 +53,7 @@ impl Snapshot {
     #[must_use]
     pub fn new(def: WorkflowDef, mut task_defs: BTreeMap<String, TaskDef>) -> Self {
         let mut nodes = Vec::new();
-        flatten(&def.tasks, true, &mut nodes);
+        flatten(&def.tasks, None, &mut nodes);
         let by_reference: BTreeMap<String, NodeIndex> = nodes
             .iter()
             .zip(0..)
@@ -63,7 +67,8 @@ impl Snapshot {
             }
         }
         let json = raw(&def);
-        Self { def, task_defs, nodes, json, by_reference }
+        let top = nodes.iter().zip(0..).filter(|(node, _)| node.within.is_none()).map(|(_, at)| at).collect();
+        Self { def, task_defs, nodes, top, json, by_reference }
     }
 
     /// What a workflow has until it is attached to its definitions.
@@ -95,14 +100,14 @@ impl Snapshot {
     /// Names of the task types that workers do.
     pub fn simple_names(def: &WorkflowDef) -> Vec<String> {
         let mut nodes = Vec::new();
-        flatten(&def.tasks, true, &mut nodes);
+        flatten(&def.tasks, None, &mut nodes);
         let simple = nodes.into_iter().filter(|node| node.kind == Kind::Simple);
         simple.map(|node| node.task.name).collect()
     }
 }
 
 /// Appends the nodes of a list and of the branches below it; answers the index of the first.
-fn flatten(tasks: &[WorkflowTask], top: bool, nodes: &mut Vec<Node>) -> Option<NodeIndex> {
+fn flatten(tasks: &[WorkflowTask], within: Option<NodeIndex>, nodes: &mut Vec<Node>) -> Option<NodeIndex> {
     let mut first = None;
     let mut previous: Option<NodeIndex> = None;
     for task in tasks {
@@ -113,12 +118,14 @@ fn flatten(tasks: &[WorkflowTask], top: bool, nodes: &mut Vec<Node>) -> Option<N
             task: bare,
             kind,
             next: None,
+            previous,
+            within,
             branches: Vec::new(),
             join_on: Vec::new(),
-            top,
             json: raw(task),
         });
-        let branches = task.fork_tasks.iter().filter_map(|branch| flatten(branch, false, nodes)).collect();
+        let branches =
+            task.fork_tasks.iter().filter_map(|branch| flatten(branch, Some(index), nodes)).collect();
         nodes[index as usize].branches = branches;
         if let Some(previous) = previous {
             nodes[previous as usize].next = Some(index);
@@ -154,6 +161,7 @@ mod tests {
         assert_eq!(snapshot.node(at("a")).next, Some(at("b")));
         assert_eq!(snapshot.node(at("b")).next, None);
         assert_eq!(snapshot.node(at("j")).join_on, [at("b"), at("c")]);
-        assert!(fork.top && !snapshot.node(at("a")).top);
+        assert_eq!((fork.within, snapshot.node(at("c")).within), (None, Some(at("f"))));
+        assert_eq!(snapshot.node(at("j")).previous, Some(at("f")));
     }
 }

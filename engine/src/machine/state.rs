@@ -1,7 +1,7 @@
 //! The state: definitions, aggregates and the indexes derived from them. It changes by events only.
 
 use super::catalogue::Catalogue;
-use super::event::{Event, SnapshotNumber};
+use super::event::{Event, SnapshotNumber, WorkflowChange};
 use super::id::{TaskId, WorkflowId};
 use super::index::{Entries, Indexes};
 use super::snapshot::Snapshot;
@@ -156,8 +156,22 @@ impl State {
             }
             Event::WorkflowStarted { at, id, snapshot, start } => {
                 let Some(definitions) = self.snapshots.get(snapshot) else { return };
-                let mut workflow =
-                    Workflow::started(*at, *id, *snapshot, Arc::clone(definitions), (**start).clone());
+                let start = (**start).clone();
+                let mut workflow = Workflow::started(*at, *id, *snapshot, Arc::clone(definitions), start);
+                workflow.as_of = as_of;
+                self.restore(workflow);
+            }
+            Event::WorkflowRestarted { at, id, snapshot, start } => {
+                let Some(definitions) = self.snapshots.get(snapshot).cloned() else { return };
+                let Some(old) = self.evict(*id) else { return };
+                let mut anew = old.restarted(*at, *snapshot, definitions, (**start).clone());
+                anew.as_of = as_of;
+                self.restore(anew);
+            }
+            Event::WorkflowRemoved { id, .. } => drop(self.evict(*id)),
+            Event::Workflow { at, id, change: change @ WorkflowChange::Relabeled { .. } } => {
+                let Some(mut workflow) = self.evict(*id) else { return };
+                workflow.change(*at, change);
                 workflow.as_of = as_of;
                 self.restore(workflow);
             }

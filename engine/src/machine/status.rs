@@ -61,6 +61,8 @@ pub enum TaskStatus {
     Completed,
     /// Optional, and failed: the flow goes on.
     CompletedWithErrors,
+    /// Passed over by a person.
+    Skipped,
     /// Failed; may be retried.
     Failed,
     /// Failed; will not be retried.
@@ -72,6 +74,25 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Scheduled,
+        Self::InProgress,
+        Self::Completed,
+        Self::CompletedWithErrors,
+        Self::Skipped,
+        Self::Failed,
+        Self::FailedWithTerminalError,
+        Self::TimedOut,
+        Self::Canceled,
+    ];
+
+    /// The status with this name on the wire.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
     /// True when the record has ended.
     #[must_use]
     pub fn is_terminal(self) -> bool {
@@ -81,7 +102,7 @@ impl TaskStatus {
     /// True when the flow goes on after it.
     #[must_use]
     pub fn is_success(self) -> bool {
-        matches!(self, Self::Completed | Self::CompletedWithErrors)
+        matches!(self, Self::Completed | Self::CompletedWithErrors | Self::Skipped)
     }
 
     /// True when a retry may follow.
@@ -98,6 +119,7 @@ impl TaskStatus {
             Self::InProgress => "IN_PROGRESS",
             Self::Completed => "COMPLETED",
             Self::CompletedWithErrors => "COMPLETED_WITH_ERRORS",
+            Self::Skipped => "SKIPPED",
             Self::Failed => "FAILED",
             Self::FailedWithTerminalError => "FAILED_WITH_TERMINAL_ERROR",
             Self::TimedOut => "TIMED_OUT",

@@ -183,9 +183,6 @@ fn one(task: &WorkflowTask, here: &str, names: &BTreeSet<String>, found: &mut Ve
             format!("taskReferenceName: {reference} should be unique across tasks for a given workflow");
         found.push(Violation::new(format!("{here}.taskReferenceName"), message, reference));
     }
-    if task.permissive {
-        found.push(not_yet(format!("{here}.permissive"), true));
-    }
     if task.retry_count.is_some_and(|count| count < 0) {
         let count = task.retry_count.unwrap_or_default();
         found.push(Violation::new(format!("{here}.retryCount"), "must be at least 0", count));

@@ -104,8 +104,12 @@ pub struct Workflow {
     /// Last resume or retry; 0 = never.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retried_at: u64,
-    /// Its task records; `tasks[seq - 1]`.
+    /// Its task records, in scheduling order. A number is never used twice, so that a late word on a record that
+    /// was removed meets no other.
     pub tasks: Vec<Arc<Task>>,
+    /// Number of the last record that was made, removed ones included.
+    #[serde(default)]
+    last_seq: u32,
     /// Numbers of the records that are not terminal, ascending.
     #[serde(skip)]
     open: Vec<u32>,
@@ -144,6 +148,7 @@ impl Workflow {
             ended_at: 0,
             retried_at: 0,
             tasks: Vec::new(),
+            last_seq: 0,
             open: Vec::new(),
             latest: vec![0; snapshot.nodes.len()],
             snapshot,
@@ -161,13 +166,29 @@ impl Workflow {
                 *latest = task.seq;
             }
         }
+        self.last_seq = self.last_seq.max(self.tasks.last().map_or(0, |task| task.seq));
         self.snapshot = snapshot;
+    }
+
+    /// The same workflow begun anew: without records, under these definitions. Numbers go on.
+    #[must_use]
+    pub fn restarted(&self, at: u64, number: SnapshotNumber, snapshot: Arc<Snapshot>, start: Start) -> Self {
+        Self { last_seq: self.last_seq, ..Self::started(at, self.id, number, snapshot, start) }
     }
 
     /// The record with number `seq`.
     #[must_use]
     pub fn task(&self, seq: u32) -> Option<&Arc<Task>> {
-        self.tasks.get((seq as usize).checked_sub(1)?)
+        self.tasks.get(self.slot(seq)?)
+    }
+
+    /// Where the record `seq` is: as many places before its number as records were removed, if none before it
+    /// stayed; else it is looked for.
+    fn slot(&self, seq: u32) -> Option<usize> {
+        let removed = self.last_seq as usize - self.tasks.len();
+        let likely = (seq as usize).checked_sub(1 + removed);
+        let is_there = |slot: &usize| self.tasks.get(*slot).is_some_and(|task| task.seq == seq);
+        likely.filter(is_there).or_else(|| self.tasks.binary_search_by_key(&seq, |task| task.seq).ok())
     }
 
     /// The record with number `seq`, with its context.
@@ -181,7 +202,7 @@ impl Workflow {
     /// The latest record of a node.
     #[must_use]
     pub fn latest(&self, node: NodeIndex) -> Option<&Arc<Task>> {
-        self.task(*self.latest.get(node as usize)?)
+        self.task(*self.latest.get(node as usize).filter(|seq| **seq > 0)?)
     }
 
     /// Records that are not terminal, in scheduling order.
@@ -198,7 +219,7 @@ impl Workflow {
     /// Number of the next record.
     #[must_use]
     pub fn next_seq(&self) -> u32 {
-        self.tasks.len() as u32 + 1
+        self.last_seq + 1
     }
 
     /// The public id of a record.
@@ -223,6 +244,12 @@ impl Workflow {
                 self.reason = None;
                 self.output = Arc::new(Value::Object(Object::new()));
             }
+            WorkflowChange::Relabeled { input, correlation_id } => {
+                let start = Arc::make_mut(&mut self.start);
+                start.input = input.clone().unwrap_or_else(|| Arc::clone(&start.input));
+                start.correlation_id = correlation_id.clone().or(start.correlation_id.take());
+            }
+            WorkflowChange::RecordsRemoved { seqs } => self.remove_records(seqs),
             WorkflowChange::Ended { status, reason, output } => {
                 self.status = *status;
                 self.reason.clone_from(reason);
@@ -239,10 +266,8 @@ impl Workflow {
             self.schedule(at, seq, scheduled);
             return;
         }
-        let Some(slot) = (seq as usize).checked_sub(1).and_then(|index| self.tasks.get_mut(index)) else {
-            return;
-        };
-        let task = Arc::make_mut(slot);
+        let Some(slot) = self.slot(seq) else { return };
+        let task = Arc::make_mut(&mut self.tasks[slot]);
         task.change(at, change);
         let terminal = task.status.is_terminal();
         match self.open.binary_search(&seq) {
@@ -256,8 +281,8 @@ impl Workflow {
 
     fn schedule(&mut self, at: u64, seq: u32, scheduled: &Scheduled) {
         debug_assert_eq!(seq, self.next_seq(), "records are numbered without gaps");
-        if let Some(old) = scheduled.retry_of.and_then(|old| self.tasks.get_mut(old as usize - 1)) {
-            Arc::make_mut(old).retried = true;
+        if let Some(old) = scheduled.retry_of.and_then(|old| self.slot(old)) {
+            Arc::make_mut(&mut self.tasks[old]).retried = true;
         }
         let task = Task::scheduled(at, seq, scheduled);
         if !task.status.is_terminal() {
@@ -267,6 +292,18 @@ impl Workflow {
             *latest = seq;
         }
         self.tasks.push(Arc::new(task));
+        self.last_seq = seq;
+    }
+
+    fn remove_records(&mut self, seqs: &[u32]) {
+        let gone = |seq: u32| seqs.binary_search(&seq).is_ok();
+        self.tasks.retain(|task| !gone(task.seq));
+        self.open.retain(|seq| !gone(*seq));
+        self.latest.iter_mut().filter(|seq| gone(**seq)).for_each(|seq| *seq = 0);
+        for task in &self.tasks {
+            let latest = &mut self.latest[task.node as usize];
+            *latest = task.seq.max(*latest);
+        }
     }
 }
 
@@ -320,6 +357,10 @@ impl Task {
                 self.ready_at = at + callback_ms;
             }
             TaskChange::LeaseExtended => self.updated_at = at,
+            TaskChange::MadeReady => {
+                self.delay_ms = 0;
+                self.ready_at = at;
+            }
             TaskChange::Ended { status, worker, output, reason } => {
                 self.status = *status;
                 self.ended_at = at;
@@ -336,6 +377,8 @@ impl Task {
             TaskChange::Forgiven => self.status = TaskStatus::CompletedWithErrors,
             TaskChange::Reopened => {
                 self.status = TaskStatus::InProgress;
+                self.output = Arc::new(Value::Object(Object::new()));
+                self.reason = None;
                 self.ended_at = 0;
                 self.updated_at = at;
             }

@@ -139,6 +139,22 @@ impl Handle {
         self.ask(view, |reply| Request::Decide(command, reply)).await
     }
 
+    /// Carries out each command on its own, in order; they share syncs. Answers what became of each.
+    pub async fn decide_each(&self, commands: Vec<Command>) -> Vec<Result<(), Failure>> {
+        let asked: Vec<_> = commands
+            .into_iter()
+            .map(|command| self.begin(|_: &State, _: &[Event]| (), |reply| Request::Decide(command, reply)))
+            .collect();
+        let mut done = Vec::with_capacity(asked.len());
+        for answer in asked {
+            done.push(match answer {
+                Ok(answer) => answer.await.unwrap_or(Err(Failure::Unavailable(Unavailable::Stopping))),
+                Err(unavailable) => Err(unavailable.into()),
+            });
+        }
+        done
+    }
+
     /// Looks at the state; what is seen is durable when this returns.
     ///
     /// # Errors
@@ -213,9 +229,21 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&State, &[Event]) -> T + Send + 'static,
     {
+        self.begin(view, request)?.await.unwrap_or(Err(Failure::Unavailable(Unavailable::Stopping)))
+    }
+
+    fn begin<T, F>(
+        &self,
+        view: F,
+        request: impl FnOnce(Box<dyn Reply>) -> Request,
+    ) -> Result<oneshot::Receiver<Result<T, Failure>>, Unavailable>
+    where
+        T: Send + 'static,
+        F: FnOnce(&State, &[Event]) -> T + Send + 'static,
+    {
         let (to, answer) = oneshot::channel();
         self.send(request(Box::new(Pending { view: Some(view), seen: None, to })))?;
-        answer.await.unwrap_or(Err(Failure::Unavailable(Unavailable::Stopping)))
+        Ok(answer)
     }
 
     fn send(&self, request: Request) -> Result<(), Unavailable> {

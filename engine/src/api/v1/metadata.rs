@@ -1,5 +1,6 @@
 //! `/metadata`: definitions.
 
+use super::bulk::Bulk;
 use super::json;
 use crate::api::Api;
 use crate::api::problem::Problem;
@@ -11,7 +12,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub fn routes() -> Router<Api> {
     Router::new()
@@ -85,26 +86,13 @@ async fn save_workflow_def(
     Ok(api.writer.decide(Command::SaveWorkflowDef { def, overwrite }, |_, _| ()).await?)
 }
 
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Bulk {
-    bulk_error_results: Map<String, Value>,
-    bulk_successful_results: Vec<String>,
-}
-
 /// Each on its own: what fails is told in the body, the status is 200.
 async fn save_workflow_defs(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
     let defs: Vec<Box<WorkflowDef>> = query::json(&body)?;
     if defs.is_empty() {
         return Err(Problem::bad_request("the list of workflow definitions is empty"));
     }
-    let mut bulk = Bulk::default();
-    for def in defs {
-        let name = def.name.clone();
-        match api.writer.decide(Command::SaveWorkflowDef { def, overwrite: true }, |_, _| ()).await {
-            Ok(()) => bulk.bulk_successful_results.push(name),
-            Err(failure) => drop(bulk.bulk_error_results.insert(name, failure.to_string().into())),
-        }
-    }
-    Ok(json(&bulk))
+    let save =
+        |def: Box<WorkflowDef>| (def.name.clone(), Ok(Command::SaveWorkflowDef { def, overwrite: true }));
+    Ok(json(&Bulk::of(&api, defs.into_iter().map(save).collect()).await))
 }

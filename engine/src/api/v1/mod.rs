@@ -1,6 +1,9 @@
 //! Conductor's API: `/api/…`.
 
+mod bulk;
+mod control;
 mod health;
+mod lists;
 mod metadata;
 mod search;
 mod task;
@@ -18,9 +21,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 pub fn routes() -> Router<Api> {
+    let workflows = workflow::routes().merge(lists::routes()).merge(control::routes()).merge(bulk::routes());
     let api = Router::new()
         .merge(metadata::routes())
-        .merge(workflow::routes())
+        .merge(workflows)
         .merge(task::routes())
         .merge(search::routes());
     let router = Router::new().nest("/api", api.merge(health::routes())).merge(health::routes());

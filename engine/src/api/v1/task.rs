@@ -1,19 +1,22 @@
 //! `/tasks`: handing tasks out, hearing what became of them, queue sizes.
 
 use super::task_view::TaskView;
+use super::workflow::parse;
+use super::workflow_view::WorkflowView;
 use super::{json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::api::query::{self, Parameters, Payload, Segment};
 use crate::clock;
 use crate::machine::bounds::MAX_POLL_COUNT;
-use crate::machine::command::{Report, TaskUpdate};
+use crate::machine::command::{ReferenceUpdate, Report, TaskUpdate};
 use crate::machine::definition::{Object, Seconds};
 use crate::machine::id::TaskId;
 use crate::machine::workflow::TaskInContext;
-use crate::machine::{Command, Rejection};
+use crate::machine::{Command, Event, Rejection};
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -36,6 +39,8 @@ pub fn routes() -> Router<Api> {
         .route("/tasks/queue/size", get(queue_size))
         .route("/tasks/queue/sizes", get(queue_sizes))
         .route("/tasks/queue/all", get(all_queues))
+        .route("/tasks/{workflow}/{reference}/{status}", post(update_by_reference))
+        .route("/tasks/{workflow}/{reference}/{status}/sync", post(update_by_reference_and_read))
 }
 
 /// The name of a type's queue. A domain that is empty is taken for none: SDKs send it so.
@@ -154,6 +159,60 @@ async fn update_and_poll(State(api): State<Api>, Payload(body): Payload) -> Resu
     let (task, command) = result.command().map_err(unknown)?;
     let next = api.writer.update_and_poll(command, task, worker).await;
     Ok(one_or_none(next.map_err(|failure| unknown(failure.into()))?.as_ref()))
+}
+
+type Named = Result<Path<(String, String, String)>, PathRejection>;
+
+/// The command of an update by reference name; its body is the output.
+fn by_reference(path: Named, parameters: &Parameters, body: &[u8]) -> Result<ReferenceUpdate, Problem> {
+    let Path((workflow, reference, status)) =
+        path.map_err(|refusal| Problem::bad_request(format!("the path: {refusal}")))?;
+    let output = if body.is_empty() { Object::new() } else { query::json(body)? };
+    Ok(ReferenceUpdate {
+        workflow: parse(&workflow)?,
+        reference,
+        report: report(Some(&status.to_ascii_uppercase()))?,
+        output,
+        worker: parameters.text("workerid").map(Arc::from),
+        seed: clock::entropy(),
+    })
+}
+
+/// The task that a decision was about first.
+fn first_task(events: &[Event]) -> Option<TaskId> {
+    events.iter().find_map(|event| match event {
+        Event::Task { id, seq, .. } => Some(id.task(*seq)),
+        _ => None,
+    })
+}
+
+/// Updates the open task with a reference name; without one the answer is empty, as in Conductor.
+async fn update_by_reference(
+    State(api): State<Api>,
+    path: Named,
+    parameters: Parameters,
+    Payload(body): Payload,
+) -> Result<Response, Problem> {
+    let command = Command::UpdateByReference(Box::new(by_reference(path, &parameters, &body)?));
+    let task = api.writer.decide(command, |_, events| first_task(events)).await?;
+    Ok(task.map_or_else(|| text(&""), |task| text(&task)))
+}
+
+/// The same, and answers the workflow.
+async fn update_by_reference_and_read(
+    State(api): State<Api>,
+    path: Named,
+    parameters: Parameters,
+    Payload(body): Payload,
+) -> Result<Response, Problem> {
+    let update = by_reference(path, &parameters, &body)?;
+    let (id, reference) = (update.workflow, update.reference.clone());
+    let look = move |state: &crate::machine::State, events: &[Event]| {
+        first_task(events).and_then(|_| state.workflow(id).cloned())
+    };
+    let workflow = api.writer.decide(Command::UpdateByReference(Box::new(update)), look).await?;
+    let missing = || Rejection::NotFound(format!("workflow {id} has no open task '{reference}' to update"));
+    Ok(json(&WorkflowView::of(&workflow.ok_or_else(missing)?, true)))
 }
 
 async fn read(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {

@@ -1,39 +1,34 @@
-//! `/workflow`: starting, reading and controlling workflows.
+//! `/workflow`: starting and reading workflows.
 
+use super::task_view::TaskView;
 use super::workflow_view::{StatusView, WorkflowView};
-use super::{json, text};
+use super::{control, json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::api::query::{self, Parameters, Payload, Segment};
-use crate::archive::Query;
 use crate::clock;
 use crate::machine::command::StartWorkflow;
 use crate::machine::definition::{Object, WorkflowDef};
 use crate::machine::event::Start;
 use crate::machine::id::WorkflowId;
-use crate::machine::status::WorkflowStatus;
+use crate::machine::status::TaskStatus;
 use crate::machine::workflow::Workflow;
 use crate::machine::{Command, Event, Rejection};
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use serde::Deserialize;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub fn routes() -> Router<Api> {
     Router::new()
         .route("/workflow", post(start))
-        .route("/workflow/{id}", get(read).delete(terminate).post(start_by_name))
+        .route("/workflow/{id}", get(read).delete(control::terminate).post(start_by_name))
         .route("/workflow/{id}/status", get(status))
-        .route("/workflow/{name}/correlated/{id}", get(correlated))
-        .route("/workflow/{id}/pause", put(pause))
-        .route("/workflow/{id}/resume", put(resume))
-        .route("/workflow/{id}/retry", post(retry))
+        .route("/workflow/{id}/tasks", get(tasks))
 }
 
 #[derive(Deserialize)]
@@ -136,7 +131,7 @@ async fn begin(api: &Api, request: StartWorkflow) -> Result<Response, Problem> {
 }
 
 /// What is not an id of this engine is the id of nothing.
-fn parse(id: &str) -> Result<WorkflowId, Problem> {
+pub fn parse(id: &str) -> Result<WorkflowId, Problem> {
     id.parse().map_err(|_| Rejection::no_workflow(id).into())
 }
 
@@ -155,30 +150,6 @@ async fn read(
     Ok(json(&WorkflowView::of(&workflow, with_tasks)))
 }
 
-/// The workflows that carry a correlation id: how a client settles a start whose answer it lost.
-async fn correlated(
-    State(api): State<Api>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    parameters: Parameters,
-) -> Result<Response, Problem> {
-    let Path((name, id)) = path.map_err(|refusal| Problem::bad_request(format!("the path: {refusal}")))?;
-    let closed_too = parameters.flag("includeClosed", false)?;
-    let with_tasks = parameters.flag("includeTasks", false)?;
-    let query = Query::of_correlation(&name, &id);
-    let mut found =
-        api.writer.read(move |state| state.correlated(&name, &id).cloned().collect::<Vec<_>>()).await?;
-    if closed_too {
-        let archived = api.archived(move |archive| archive.search(&query)).await?;
-        // What is still in memory is newer there.
-        let in_memory: BTreeSet<_> = found.iter().map(|workflow| workflow.id).collect();
-        found.extend(archived.workflows.into_iter().filter(|workflow| !in_memory.contains(&workflow.id)));
-        found.sort_by_key(|workflow| workflow.id);
-    } else {
-        found.retain(|workflow| workflow.status == WorkflowStatus::Running);
-    }
-    Ok(json(&found.iter().map(|workflow| WorkflowView::of(workflow, with_tasks)).collect::<Vec<_>>()))
-}
-
 async fn status(
     State(api): State<Api>,
     Segment(id): Segment,
@@ -190,24 +161,31 @@ async fn status(
     Ok(json(&StatusView::of(&workflow, with_output, with_variables)))
 }
 
-async fn pause(State(api): State<Api>, Segment(id): Segment) -> Result<(), Problem> {
-    Ok(api.writer.decide(Command::Pause(parse(&id)?), |_, _| ()).await?)
+/// Records that a page of them has when the client does not say.
+const TASKS_A_PAGE: usize = 15;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    total_hits: usize,
+    results: Vec<TaskView<'a>>,
 }
 
-async fn resume(State(api): State<Api>, Segment(id): Segment) -> Result<(), Problem> {
-    Ok(api.writer.decide(Command::Resume(parse(&id)?), |_, _| ()).await?)
-}
-
-async fn retry(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {
-    api.writer.decide(Command::Retry(parse(&id)?), |_, _| ()).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn terminate(
+/// A page of a workflow's task records, all or those of some statuses.
+async fn tasks(
     State(api): State<Api>,
     Segment(id): Segment,
     parameters: Parameters,
-) -> Result<(), Problem> {
-    let command = Command::Terminate { id: parse(&id)?, reason: parameters.text("reason").map(Arc::from) };
-    Ok(api.writer.decide(command, |_, _| ()).await?)
+) -> Result<Response, Problem> {
+    let start = parameters.number("start")?.unwrap_or(0);
+    let count = parameters.number("count")?.unwrap_or(TASKS_A_PAGE);
+    let wanted: Vec<String> = parameters.all("status").map(str::to_ascii_uppercase).collect();
+    if let Some(unknown) = wanted.iter().find(|status| TaskStatus::from_name(status).is_none()) {
+        return Err(Problem::bad_request(format!("status: '{unknown}' is not a status of a task")));
+    }
+    let workflow = find(&api, &id).await?;
+    let wanted = |status: TaskStatus| wanted.is_empty() || wanted.iter().any(|name| name == status.name());
+    let found: Vec<_> = workflow.tasks.iter().filter(|task| wanted(task.status)).collect();
+    let shown = found.iter().skip(start).take(count).map(|task| TaskView::of(&workflow, task));
+    Ok(json(&Page { total_hits: found.len(), results: shown.collect() }))
 }

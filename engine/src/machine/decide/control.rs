@@ -1,20 +1,25 @@
-//! Pausing, resuming, ending and retrying a workflow.
+//! Pausing, resuming, ending and removing a workflow, and passing over its tasks.
 
 use super::draft::Draft;
-use super::flow;
-use crate::machine::event::{Event, WorkflowChange};
+use super::records::{Attempt, make_record};
+use super::{flow, timers};
+use crate::machine::bounds;
+use crate::machine::command::{OpenWorkflow, Skip};
+use crate::machine::definition::Kind;
+use crate::machine::event::{Event, TaskChange, WorkflowChange};
 use crate::machine::id::{WorkflowId, mix};
 use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
-use crate::machine::status::WorkflowStatus;
+use crate::machine::status::{TaskStatus, WorkflowStatus};
 use crate::machine::workflow::Workflow;
+use serde_json::Value;
 use std::sync::Arc;
 
-fn find(state: &State, id: WorkflowId) -> Result<&Workflow, Rejection> {
+pub fn find(state: &State, id: WorkflowId) -> Result<&Workflow, Rejection> {
     state.workflow(id).ok_or_else(|| Rejection::no_workflow(id))
 }
 
-fn refuse(workflow: &Workflow, to_do: &str, allowed: &str) -> Rejection {
+pub fn refuse(workflow: &Workflow, to_do: &str, allowed: &str) -> Rejection {
     let status = workflow.status.name();
     Rejection::Conflict(format!("cannot {to_do} workflow {}: it is {status}, not {allowed}", workflow.id))
 }
@@ -60,22 +65,82 @@ pub fn terminate(
     }
 }
 
-pub fn retry(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rejection> {
-    let workflow = find(state, id)?;
-    if !workflow.status.is_terminal() {
-        return Err(refuse(workflow, "retry", "FAILED, TIMED_OUT or TERMINATED"));
+/// The record of a task that is passed over is there before the flow comes to it.
+pub fn skip(state: &State, skip: Skip, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = find(state, skip.id)?;
+    let reference = &skip.reference;
+    if workflow.status != WorkflowStatus::Running {
+        return Err(refuse(workflow, &format!("skip '{reference}' of"), "RUNNING"));
     }
-    let mut nodes = 0..workflow.snapshot.nodes.len() as u32;
-    let failed = nodes.any(|node| {
-        workflow.latest(node).is_some_and(|task| task.status.is_terminal() && !task.status.is_success())
-    });
-    if !failed && workflow.status != WorkflowStatus::TimedOut {
-        let message =
-            format!("workflow {id} has no task that failed or was canceled, so there is nothing to retry");
+    let missing = || Rejection::Invalid(format!("workflow {} has no task '{reference}' to skip", skip.id));
+    let index = workflow.snapshot.find(reference).ok_or_else(missing)?;
+    let node = workflow.snapshot.node(index);
+    if node.kind == Kind::Fork {
+        let message = format!("'{reference}' is a FORK_JOIN; skip the tasks of its branches instead");
         return Err(Rejection::Conflict(message));
     }
+    if let Some(task) = workflow.latest(index) {
+        let status = task.status.name();
+        let message =
+            format!("'{reference}' is {status} already; only a task not yet scheduled can be skipped");
+        return Err(Rejection::Conflict(message));
+    }
+    let input = skip.input.unwrap_or_default();
+    let output = skip.output;
+    bounds::check_payload("taskInput", &Value::Object((*input).clone()))?;
+    output.as_deref().map_or(Ok(()), |output| bounds::check_payload("taskOutput", output))?;
     let mut draft = Draft::new(workflow.clone(), now);
-    draft.change(WorkflowChange::Retried);
-    flow::retry_failed(&mut draft);
+    let attempt = Attempt { input: Some(input), ..Attempt::first(now) };
+    let seq = draft.workflow.next_seq();
+    make_record(&mut draft, index, TaskStatus::Skipped, attempt);
+    if output.is_some() {
+        let status = TaskStatus::Skipped;
+        draft.change_task(seq, TaskChange::Ended { status, worker: None, output, reason: None });
+    }
     Ok(draft.into_events())
+}
+
+/// What waits for the end of a retry's delay or of a callback can be polled at once.
+pub fn reset_callbacks(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = find(state, id)?;
+    if workflow.status.is_terminal() {
+        return Err(refuse(workflow, "reset the callbacks of", "RUNNING or PAUSED"));
+    }
+    let waiting = workflow.open_tasks().filter(|task| {
+        let queued = task.status == TaskStatus::Scheduled && workflow.node(task).kind == Kind::Simple;
+        queued && task.delay_ms > 0
+    });
+    let ready = |seq| Event::Task { at: now, id, seq, change: TaskChange::MadeReady };
+    Ok(waiting.map(|task| ready(task.seq)).collect())
+}
+
+/// Everything that follows has been decided with what it follows from, so this finds nothing unless a time-out
+/// falls due now.
+pub fn evaluate(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rejection> {
+    let mut draft = Draft::new(find(state, id)?.clone(), now);
+    timers::expire(&mut draft);
+    if draft.workflow.status == WorkflowStatus::Running {
+        flow::catch_up(&mut draft, mix(now));
+    }
+    Ok(draft.into_events())
+}
+
+pub fn remove(state: &State, id: WorkflowId, open: OpenWorkflow, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = find(state, id)?;
+    let mut draft = Draft::new(workflow.clone(), now);
+    if !workflow.status.is_terminal() {
+        match open {
+            OpenWorkflow::Terminate(reason) => flow::end(&mut draft, WorkflowStatus::Terminated, reason),
+            OpenWorkflow::Refuse => {
+                let status = workflow.status.name();
+                let message = format!(
+                    "cannot archive workflow {id}: it is {status}; terminate it first, or remove it with archiveWorkflow=false"
+                );
+                return Err(Rejection::Invalid(message));
+            }
+        }
+    }
+    let mut events = draft.into_events();
+    events.push(Event::WorkflowRemoved { at: now, id });
+    Ok(events)
 }

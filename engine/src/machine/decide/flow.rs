@@ -1,14 +1,15 @@
 //! The flow: what follows when a task ends, until nothing more follows.
 
-use super::draft::{Draft, fill_from_template};
-use crate::machine::bounds::{self, MAX_DECIDED_BYTES};
+use super::draft::Draft;
+use super::records::{Attempt, make_record, schedule};
+use crate::machine::bounds::MAX_DECIDED_BYTES;
 use crate::machine::definition::{Kind, Object};
-use crate::machine::event::{Scheduled, TaskChange, WorkflowChange};
+use crate::machine::event::{TaskChange, WorkflowChange};
 use crate::machine::id::MAX_SEQUENCE;
 use crate::machine::retry;
 use crate::machine::snapshot::NodeIndex;
 use crate::machine::status::{TaskStatus, WorkflowStatus};
-use crate::machine::workflow::Task;
+use crate::machine::workflow::{Task, Workflow};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -30,149 +31,119 @@ pub fn advance(draft: &mut Draft) {
             let reason =
                 format!("the inputs of the tasks that follow take more than {MAX_DECIDED_BYTES} bytes");
             end(draft, WorkflowStatus::Failed, Some(reason.into()));
-        } else if let Some(next) = unscheduled_successor(draft) {
+        } else if let Some(next) = unscheduled_successor(&draft.workflow) {
             schedule(draft, next);
-        } else if let Some(join) = satisfied_join(draft) {
+        } else if let Some(join) = satisfied_join(&draft.workflow) {
             finish_join(draft, join);
         } else {
             break;
         }
     }
-    if draft.workflow.status == WorkflowStatus::Running && every_top_task_succeeded(draft) {
-        complete(draft);
+    if draft.workflow.status == WorkflowStatus::Running && is_through(&draft.workflow) {
+        let all = 0..draft.workflow.snapshot.nodes.len() as NodeIndex;
+        match tolerated_failures(&draft.workflow, all) {
+            None => complete(draft),
+            Some(reasons) => end(draft, WorkflowStatus::Failed, Some(reasons.into())),
+        }
     }
 }
 
-/// The next task of one that ended well, when that next task has no record yet.
-fn unscheduled_successor(draft: &Draft) -> Option<NodeIndex> {
-    let workflow = &draft.workflow;
+/// True when the flow has come past this node: its last record ended well, or badly in a way that the definition
+/// lets pass. A skipped record lets nothing pass that has not come to it.
+fn passed(workflow: &Workflow, node: NodeIndex) -> bool {
+    let mut index = node;
+    loop {
+        let Some(task) = workflow.latest(index) else { return false };
+        if !task.status.is_success() && !is_tolerated(workflow, task) {
+            return false;
+        }
+        let node = workflow.snapshot.node(index);
+        match node.previous.or(node.within).filter(|_| task.status == TaskStatus::Skipped) {
+            Some(before) => index = before,
+            None => return true,
+        }
+    }
+}
+
+/// A permissive task that failed for good lets the flow pass; it fails the workflow at the end. One whose retry is
+/// still to come has been given it by the time anybody asks.
+fn is_tolerated(workflow: &Workflow, task: &Task) -> bool {
+    let failed = task.status.is_terminal() && !task.status.is_success();
+    failed && task.status != TaskStatus::Canceled && workflow.node(task).task.permissive
+}
+
+/// Why these nodes make the workflow fail although the flow went on, if they do.
+fn tolerated_failures(workflow: &Workflow, nodes: impl Iterator<Item = NodeIndex>) -> Option<String> {
+    let failed = nodes.filter_map(|node| workflow.latest(node));
+    let reasons: Vec<String> = failed
+        .filter(|task| is_tolerated(workflow, task))
+        .map(|task| failure(workflow, task, WorkflowStatus::Failed))
+        .collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// The next task of one that the flow has passed, when that next task has no record yet.
+fn unscheduled_successor(workflow: &Workflow) -> Option<NodeIndex> {
     let nodes = workflow.snapshot.nodes.iter().zip(0..);
     nodes.filter(|(node, _)| node.kind != Kind::Fork).find_map(|(node, index)| {
-        let ended_well = workflow.latest(index).is_some_and(|task| task.status.is_success());
-        node.next.filter(|next| ended_well && workflow.latest(*next).is_none())
+        node.next.filter(|next| workflow.latest(*next).is_none() && passed(workflow, index))
     })
 }
 
-fn satisfied_join(draft: &Draft) -> Option<u32> {
-    let workflow = &draft.workflow;
+fn satisfied_join(workflow: &Workflow) -> Option<u32> {
     let joins = workflow.open_tasks().filter(|task| workflow.node(task).kind == Kind::Join);
-    let satisfied = |task: &&Arc<Task>| {
-        let mut awaited = workflow.node(task).join_on.iter();
-        awaited.all(|node| workflow.latest(*node).is_some_and(|task| task.status.is_success()))
-    };
+    let satisfied =
+        |task: &&Arc<Task>| workflow.node(task).join_on.iter().all(|node| passed(workflow, *node));
     joins.filter(|task| task.status == TaskStatus::InProgress).find(satisfied).map(|task| task.seq)
 }
 
 fn finish_join(draft: &mut Draft, seq: u32) {
     let workflow = &draft.workflow;
     let Some(join) = workflow.task(seq) else { return };
-    let awaited = workflow.node(join).join_on.iter().filter_map(|node| workflow.latest(*node));
+    let awaited = &workflow.node(join).join_on;
     let mut output = Object::new();
     let mut with_errors = false;
-    for task in awaited {
+    for task in awaited.iter().filter_map(|node| workflow.latest(*node)) {
         with_errors |= task.status == TaskStatus::CompletedWithErrors;
         if task.output.as_object().is_some_and(|output| !output.is_empty()) {
             output.insert(workflow.node(task).task.task_reference_name.clone(), (*task.output).clone());
         }
     }
-    let status = if with_errors { TaskStatus::CompletedWithErrors } else { TaskStatus::Completed };
+    let reason: Option<Arc<str>> = tolerated_failures(workflow, awaited.iter().copied()).map(Arc::from);
+    let status = match (&reason, with_errors) {
+        (Some(_), _) => TaskStatus::Failed,
+        (None, true) => TaskStatus::CompletedWithErrors,
+        (None, false) => TaskStatus::Completed,
+    };
     let output = Some(Arc::new(Value::Object(output)));
-    draft.change_task(seq, TaskChange::Ended { status, worker: None, output, reason: None });
+    draft.change_task(seq, TaskChange::Ended { status, worker: None, output, reason });
+    settle_failure(draft, seq, 0);
 }
 
-fn every_top_task_succeeded(draft: &Draft) -> bool {
-    let workflow = &draft.workflow;
-    let mut top = workflow.snapshot.nodes.iter().zip(0..).filter(|(node, _)| node.top);
-    let all = top.all(|(_, index)| workflow.latest(index).is_some_and(|task| task.status.is_success()));
+fn is_through(workflow: &Workflow) -> bool {
+    let all = workflow.snapshot.top.iter().all(|node| passed(workflow, *node));
     all && workflow.open_tasks().next().is_none()
-}
-
-/// Makes the record of a node; a fork brings its branches and its join.
-fn schedule(draft: &mut Draft, index: NodeIndex) {
-    let (kind, branches, next) = {
-        let node = draft.workflow.snapshot.node(index);
-        (node.kind, node.branches.clone(), node.next)
-    };
-    let status = match kind {
-        Kind::Simple => TaskStatus::Scheduled,
-        Kind::Fork => TaskStatus::Completed,
-        Kind::Join => TaskStatus::InProgress,
-    };
-    let delay_ms = draft.workflow.snapshot.node(index).task.start_delay.ms();
-    make_record(draft, index, status, Attempt { delay_ms, ..Attempt::first(draft.now) });
-    if kind == Kind::Fork {
-        for branch in branches {
-            if !draft.is_too_large() {
-                schedule(draft, branch);
-            }
-        }
-        if let Some(join) = next {
-            schedule(draft, join);
-        }
-    }
-}
-
-/// What a record has of its own, besides its place.
-struct Attempt {
-    number: u32,
-    delay_ms: u64,
-    first_at: u64,
-    retry_of: Option<u32>,
-    reason: Option<Arc<str>>,
-}
-
-impl Attempt {
-    fn first(now: u64) -> Self {
-        Self { number: 0, delay_ms: 0, first_at: now, retry_of: None, reason: None }
-    }
-
-    fn after(task: &Task, delay_ms: u64) -> Self {
-        Self {
-            number: task.attempt + 1,
-            delay_ms,
-            first_at: task.first_at,
-            retry_of: Some(task.seq),
-            reason: task.reason.clone(),
-        }
-    }
-}
-
-fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, attempt: Attempt) {
-    let seq = draft.workflow.next_seq();
-    let node = draft.workflow.snapshot.node(index);
-    let mut input = draft.evaluate(&node.task.input_parameters, Some(seq));
-    if let Some(def) = draft.workflow.snapshot.task_def(node) {
-        input = fill_from_template(input, &def.input_template);
-    }
-    draft.count_bytes(input.values().map(bounds::size).sum());
-    let scheduled = Scheduled {
-        node: index,
-        status,
-        attempt: attempt.number,
-        delay_ms: attempt.delay_ms,
-        input: Arc::new(input),
-        first_at: attempt.first_at,
-        retry_of: attempt.retry_of,
-        reason: attempt.reason,
-    };
-    draft.change_task(seq, TaskChange::Scheduled(Box::new(scheduled)));
 }
 
 /// What follows when the record `seq` ended badly: a retry, forgiveness, or the end of the workflow.
 /// In a paused workflow nothing follows until it is resumed.
 pub fn after_failure(draft: &mut Draft, seq: u32, seed: u64) {
-    if draft.workflow.status != WorkflowStatus::Running {
+    settle_failure(draft, seq, seed);
+    advance(draft);
+}
+
+/// The same, as far as this record goes. Nothing for one that ended well.
+fn settle_failure(draft: &mut Draft, seq: u32, seed: u64) {
+    let Some(task) = draft.workflow.task(seq).cloned() else { return };
+    if draft.workflow.status != WorkflowStatus::Running || task.status.is_success() {
         return;
     }
-    let Some(task) = draft.workflow.task(seq).cloned() else { return };
-    let node = draft.workflow.node(&task);
-    let optional = node.task.optional;
+    let optional = draft.workflow.node(&task).task.optional;
     if let Some(delay_ms) = retry_delay(draft, &task, seed) {
         make_record(draft, task.node, TaskStatus::Scheduled, Attempt::after(&task, delay_ms));
     } else if optional && task.status != TaskStatus::Canceled {
         draft.change_task(seq, TaskChange::Forgiven);
-        advance(draft);
-    } else {
+    } else if !is_tolerated(&draft.workflow, &task) {
         let status = match task.status {
             TaskStatus::Canceled => WorkflowStatus::Terminated,
             TaskStatus::TimedOut => WorkflowStatus::TimedOut,
@@ -197,12 +168,9 @@ fn retry_delay(draft: &Draft, task: &Task, seed: u64) -> Option<u64> {
 /// Catches up with what happened during a pause: failures first, then the flow.
 pub fn catch_up(draft: &mut Draft, seed: u64) {
     for index in 0..draft.workflow.snapshot.nodes.len() as NodeIndex {
-        let failed = draft
-            .workflow
-            .latest(index)
-            .filter(|task| task.status.is_terminal() && !task.status.is_success());
-        if let Some(seq) = failed.map(|task| task.seq) {
-            after_failure(draft, seq, seed ^ u64::from(seq));
+        let ended = draft.workflow.latest(index).filter(|task| task.status.is_terminal());
+        if let Some(seq) = ended.map(|task| task.seq) {
+            settle_failure(draft, seq, seed ^ u64::from(seq));
         }
     }
     advance(draft);
@@ -229,13 +197,14 @@ pub fn retry_failed(draft: &mut Draft) {
 
 /// Ends the workflow because a task of it failed for good.
 pub fn fail_by(draft: &mut Draft, task: &Task, status: WorkflowStatus) {
-    let why = task.reason.as_deref().unwrap_or_default();
-    let reason = format!(
-        "Task {} failed with status: {} and reason: '{why}'",
-        draft.workflow.task_id(task),
-        status.name()
-    );
+    let reason = failure(&draft.workflow, task, status);
     end(draft, status, Some(reason.into()));
+}
+
+fn failure(workflow: &Workflow, task: &Task, status: WorkflowStatus) -> String {
+    let why = task.reason.as_deref().unwrap_or_default();
+    let (id, status) = (workflow.task_id(task), status.name());
+    format!("Task {id} failed with status: {status} and reason: '{why}'")
 }
 
 /// Ends the workflow unsuccessfully: what is open is canceled.

@@ -1,9 +1,11 @@
 //! Decisions: one file a family of commands, and the flow that follows from them.
 
+mod again;
 mod control;
 mod draft;
 mod flow;
 mod metadata;
+mod records;
 mod start;
 mod timers;
 mod work;
@@ -27,11 +29,18 @@ pub fn decide(state: &State, command: Command, now: u64) -> Result<Vec<Event>, R
         Command::StartWorkflow(start) => start::start(state, *start, now),
         Command::Poll { queue, worker, count } => Ok(work::poll(state, &queue, worker.as_ref(), count, now)),
         Command::UpdateTask(update) => work::update(state, *update, now),
+        Command::UpdateByReference(update) => work::update_by_reference(state, *update, now),
         Command::ExtendLease { task } => work::extend_lease(state, task, now),
         Command::Pause(id) => control::pause(state, id, now),
         Command::Resume(id) => control::resume(state, id, now),
         Command::Terminate { id, reason } => control::terminate(state, id, reason, now),
-        Command::Retry(id) => control::retry(state, id, now),
+        Command::Retry(id) => again::retry(state, id, now),
+        Command::Restart { id, latest } => again::restart(state, id, latest, now),
+        Command::Rerun(rerun) => again::rerun(state, *rerun, now),
+        Command::Skip(skip) => control::skip(state, *skip, now),
+        Command::ResetCallbacks(id) => control::reset_callbacks(state, id, now),
+        Command::Evaluate(id) => control::evaluate(state, id, now),
+        Command::Remove { id, open } => control::remove(state, id, open, now),
         Command::FireTimers { limit } => Ok(timers::fire(state, limit, now)),
     }
 }

@@ -3,6 +3,7 @@
 use super::draft::{Draft, fill_from_template};
 use super::flow;
 use crate::machine::bounds;
+use crate::machine::catalogue::Registered;
 use crate::machine::command::StartWorkflow;
 use crate::machine::definition::{TaskDef, WorkflowDef};
 use crate::machine::event::{Event, SnapshotNumber, Start};
@@ -28,7 +29,13 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
     }
     bounds::check_payload("input", &request.start.input)?;
     let id = unused_id(state, now, request.seed);
-    let (mut events, number, snapshot) = definitions(state, &request)?;
+    let (mut events, number, snapshot) = match &request.inline {
+        Some(def) => {
+            validate::inline_workflow_def(def)?;
+            definitions(state, def, true)
+        }
+        None => definitions(state, &registered(state, &request.name, request.version)?.def, false),
+    };
     let start = with_template(request.start, &snapshot);
     let workflow = Workflow::started(now, id, number, snapshot, start.clone());
     events.push(Event::WorkflowStarted { at: now, id, snapshot: number, start: Box::new(start) });
@@ -39,20 +46,14 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
 }
 
 /// The snapshot to run under: the current one, or a new one with the event that keeps it.
-fn definitions(
+pub fn definitions(
     state: &State,
-    request: &StartWorkflow,
-) -> Result<(Vec<Event>, SnapshotNumber, Arc<Snapshot>), Rejection> {
-    let (def, inline) = match &request.inline {
-        Some(def) => {
-            validate::inline_workflow_def(def)?;
-            (def.as_ref(), true)
-        }
-        None => (registered(state, &request.name, request.version)?, false),
-    };
+    def: &WorkflowDef,
+    inline: bool,
+) -> (Vec<Event>, SnapshotNumber, Arc<Snapshot>) {
     let current = state.catalogue().current(&def.name, def.version).filter(|_| !inline);
     if let Some((number, snapshot)) = current.and_then(|number| Some((number, state.snapshot(number)?))) {
-        return Ok((Vec::new(), number, Arc::clone(snapshot)));
+        return (Vec::new(), number, Arc::clone(snapshot));
     }
     let number = state.catalogue().next_snapshot();
     let task_defs: BTreeMap<String, TaskDef> = Snapshot::simple_names(def)
@@ -61,11 +62,15 @@ fn definitions(
         .collect();
     let snapshot = Arc::new(Snapshot::new(def.clone(), task_defs.clone()));
     let kept = Event::DefinitionsKept { number, def: Box::new(def.clone()), task_defs, inline };
-    Ok((vec![kept], number, snapshot))
+    (vec![kept], number, snapshot)
 }
 
-fn registered<'a>(state: &'a State, name: &str, version: Option<i64>) -> Result<&'a WorkflowDef, Rejection> {
-    state.catalogue().workflow_def(name, version).map(|registered| registered.def.as_ref()).ok_or_else(|| {
+pub fn registered<'a>(
+    state: &'a State,
+    name: &str,
+    version: Option<i64>,
+) -> Result<&'a Registered<WorkflowDef>, Rejection> {
+    state.catalogue().workflow_def(name, version).ok_or_else(|| {
         let version = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
         Rejection::NotFound(format!("No such workflow found by name: {name}, version: {version}"))
     })
@@ -83,7 +88,7 @@ fn unused_id(state: &State, now: u64, seed: u64) -> WorkflowId {
     }
 }
 
-fn with_template(start: Start, snapshot: &Snapshot) -> Start {
+pub fn with_template(start: Start, snapshot: &Snapshot) -> Start {
     let template = &snapshot.def.input_template;
     match start.input.as_ref() {
         Value::Object(given) if !template.is_empty() => {

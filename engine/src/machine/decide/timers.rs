@@ -16,25 +16,29 @@ use std::sync::Arc;
 pub fn fire(state: &State, limit: usize, now: u64) -> Vec<Event> {
     let due = state.indexes().due(now).take(limit).map(|(_, id, _)| id);
     let workflows: BTreeSet<WorkflowId> = due.collect();
-    workflows.into_iter().flat_map(|id| expire(state, id, now)).collect()
+    let expired = workflows.into_iter().filter_map(|id| {
+        let mut draft = Draft::new(state.workflow(id)?.clone(), now);
+        expire(&mut draft);
+        Some(draft.into_events())
+    });
+    expired.flatten().collect()
 }
 
-fn expire(state: &State, id: WorkflowId, now: u64) -> Vec<Event> {
-    let Some(workflow) = state.workflow(id) else { return Vec::new() };
-    let mut draft = Draft::new(workflow.clone(), now);
-    if deadline::of_workflow(workflow).is_some_and(|at| at <= now) {
-        let limit = workflow.snapshot.def.timeout_seconds.ms() / 1000;
+/// Ends what is out of time.
+pub fn expire(draft: &mut Draft) {
+    let now = draft.now;
+    if deadline::of_workflow(&draft.workflow).is_some_and(|at| at <= now) {
+        let limit = draft.workflow.snapshot.def.timeout_seconds.ms() / 1000;
         let reason = format!("workflow timed out: it did not end within its timeoutSeconds ({limit})");
-        flow::end(&mut draft, WorkflowStatus::TimedOut, Some(reason.into()));
-        return draft.into_events();
+        flow::end(draft, WorkflowStatus::TimedOut, Some(reason.into()));
+        return;
     }
-    let open: Vec<u32> = workflow.open_tasks().map(|task| task.seq).collect();
+    let open: Vec<u32> = draft.workflow.open_tasks().map(|task| task.seq).collect();
     for seq in open {
         if draft.workflow.status == WorkflowStatus::Running {
-            expire_task(&mut draft, seq, now);
+            expire_task(draft, seq, now);
         }
     }
-    draft.into_events()
 }
 
 fn expire_task(draft: &mut Draft, seq: u32, now: u64) {

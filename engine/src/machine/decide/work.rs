@@ -3,13 +3,15 @@
 use super::draft::Draft;
 use super::flow;
 use crate::machine::bounds;
-use crate::machine::command::{Report, TaskUpdate};
+use crate::machine::command::{ReferenceUpdate, Report, TaskUpdate};
 use crate::machine::definition::Kind;
 use crate::machine::event::{Event, TaskChange};
 use crate::machine::id::TaskId;
 use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
 use crate::machine::status::TaskStatus;
+use crate::machine::workflow::Workflow;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Characters that Conductor keeps of a reason.
@@ -45,16 +47,41 @@ pub fn update(state: &State, update: TaskUpdate, now: u64) -> Result<Vec<Event>,
     if update.report == Report::InProgress && workflow.node(task).kind != Kind::Simple {
         return Ok(Vec::new());
     }
-    let mut draft = Draft::new(workflow.clone(), now);
     let (seq, seed) = (task.seq, update.seed);
-    draft.change_task(seq, change(update));
+    Ok(carry_on(workflow, seq, change(update), seed, now))
+}
+
+/// The record that is open under a reference name gets the update; nothing happens if there is none.
+pub fn update_by_reference(state: &State, told: ReferenceUpdate, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = state.workflow(told.workflow).ok_or_else(|| Rejection::no_workflow(told.workflow))?;
+    let node = workflow.snapshot.find(&told.reference);
+    let task = node.and_then(|node| workflow.latest(node)).filter(|task| !task.status.is_terminal());
+    let Some(task) = task else { return Ok(Vec::new()) };
+    let mut output = task.output.as_object().cloned().unwrap_or_default();
+    output.extend(told.output);
+    let task_update = TaskUpdate {
+        workflow: told.workflow,
+        task: workflow.task_id(task),
+        report: told.report,
+        output: Arc::new(Value::Object(output)),
+        reason: None,
+        worker: told.worker,
+        callback_ms: 0,
+        seed: told.seed,
+    };
+    update(state, task_update, now)
+}
+
+fn carry_on(workflow: &Workflow, seq: u32, change: TaskChange, seed: u64, now: u64) -> Vec<Event> {
+    let mut draft = Draft::new(workflow.clone(), now);
+    draft.change_task(seq, change);
     let ended = draft.workflow.task(seq).map(|task| task.status);
     match ended {
         Some(status) if status.is_success() => flow::advance(&mut draft),
         Some(status) if status.is_terminal() => flow::after_failure(&mut draft, seq, seed),
         _ => {}
     }
-    Ok(draft.into_events())
+    draft.into_events()
 }
 
 fn change(update: TaskUpdate) -> TaskChange {

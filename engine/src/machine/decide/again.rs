@@ -1,0 +1,153 @@
+//! Doing again what ended: retry what failed, rerun a part, restart the whole.
+
+use super::control::{find, refuse};
+use super::draft::Draft;
+use super::flow;
+use super::records::{Attempt, schedule_as};
+use super::start::{definitions, registered, with_template};
+use crate::machine::bounds;
+use crate::machine::command::Rerun;
+use crate::machine::definition::Object;
+use crate::machine::event::{Event, SnapshotNumber, Start, TaskChange, WorkflowChange};
+use crate::machine::id::WorkflowId;
+use crate::machine::rejection::Rejection;
+use crate::machine::snapshot::{NodeIndex, Snapshot};
+use crate::machine::state::State;
+use crate::machine::status::WorkflowStatus;
+use crate::machine::workflow::Workflow;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const ENDED: &str = "ended";
+
+pub fn retry(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = find(state, id)?;
+    if !workflow.status.is_terminal() {
+        return Err(refuse(workflow, "retry", "FAILED, TIMED_OUT or TERMINATED"));
+    }
+    let mut nodes = 0..workflow.snapshot.nodes.len() as u32;
+    let failed = nodes.any(|node| {
+        workflow.latest(node).is_some_and(|task| task.status.is_terminal() && !task.status.is_success())
+    });
+    if !failed && workflow.status != WorkflowStatus::TimedOut {
+        let message =
+            format!("workflow {id} has no task that failed or was canceled, so there is nothing to retry");
+        return Err(Rejection::Conflict(message));
+    }
+    let mut draft = Draft::new(workflow.clone(), now);
+    draft.change(WorkflowChange::Retried);
+    flow::retry_failed(&mut draft);
+    Ok(draft.into_events())
+}
+
+pub fn restart(state: &State, id: WorkflowId, latest: bool, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = find(state, id)?;
+    if !workflow.status.is_terminal() {
+        return Err(refuse(workflow, "restart", ENDED));
+    }
+    let def = &workflow.snapshot.def;
+    if workflow.status == WorkflowStatus::Completed && !def.restartable {
+        let (name, version) = (&def.name, def.version);
+        let message = format!(
+            "workflow {id} is COMPLETED, and its definition {name}.{version} says that it is not restartable"
+        );
+        return Err(Rejection::Conflict(message));
+    }
+    let (events, number, snapshot) = if latest {
+        definitions(state, &registered(state, &def.name, None)?.def, false)
+    } else {
+        (Vec::new(), workflow.snapshot_number, Arc::clone(&workflow.snapshot))
+    };
+    let start = with_template((*workflow.start).clone(), &snapshot);
+    Ok(begin_anew(events, workflow, (number, snapshot), start, now))
+}
+
+fn begin_anew(
+    mut events: Vec<Event>,
+    workflow: &Workflow,
+    (number, snapshot): (SnapshotNumber, Arc<Snapshot>),
+    start: Start,
+    now: u64,
+) -> Vec<Event> {
+    let anew = workflow.restarted(now, number, snapshot, start.clone());
+    let start = Box::new(start);
+    events.push(Event::WorkflowRestarted { at: now, id: workflow.id, snapshot: number, start });
+    let mut draft = Draft::new(anew, now);
+    flow::begin(&mut draft);
+    events.extend(draft.into_events());
+    events
+}
+
+pub fn rerun(state: &State, rerun: Rerun, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = find(state, rerun.id)?;
+    if !workflow.status.is_terminal() {
+        return Err(refuse(workflow, "rerun", ENDED));
+    }
+    if let Some(input) = &rerun.workflow_input {
+        bounds::check_payload("workflowInput", input)?;
+    }
+    if let Some(input) = &rerun.task_input {
+        bounds::check_payload("taskInput", &Value::Object((**input).clone()))?;
+    }
+    let (input, correlation_id) = (rerun.workflow_input, rerun.correlation_id);
+    let Some(from) = rerun.from else {
+        let old = &workflow.start;
+        let input = input.unwrap_or_else(|| Arc::clone(&old.input));
+        let correlation_id = correlation_id.or_else(|| old.correlation_id.clone());
+        let start = Start { input, correlation_id, ..(**old).clone() };
+        let definitions = (workflow.snapshot_number, Arc::clone(&workflow.snapshot));
+        return Ok(begin_anew(Vec::new(), workflow, definitions, start, now));
+    };
+    let task = workflow.task(from.sequence).filter(|_| from.workflow == rerun.id);
+    let missing = || Rejection::Invalid(format!("workflow {} has no task {from} to rerun from", rerun.id));
+    let node = task.ok_or_else(missing)?.node;
+    let mut draft = Draft::new(workflow.clone(), now);
+    draft.change(WorkflowChange::Retried);
+    if input.is_some() || correlation_id.is_some() {
+        draft.change(WorkflowChange::Relabeled { input, correlation_id });
+    }
+    rerun_from(&mut draft, node, rerun.task_input);
+    Ok(draft.into_events())
+}
+
+/// Does a node and all that follows from it anew. What runs beside it stays as it is, or is retried if it failed
+/// or was canceled; joins that wait for it wait again.
+fn rerun_from(draft: &mut Draft, node: NodeIndex, input: Option<Arc<Object>>) {
+    let (anew, joins) = downstream(&draft.workflow.snapshot, node);
+    let records = draft.workflow.tasks.iter().filter(|task| anew.contains(&task.node));
+    let seqs = records.map(|task| task.seq).collect();
+    draft.change(WorkflowChange::RecordsRemoved { seqs });
+    for join in joins {
+        if let Some(seq) = draft.workflow.latest(join).map(|task| task.seq) {
+            draft.change_task(seq, TaskChange::Reopened);
+        }
+    }
+    schedule_as(draft, node, Attempt { input, ..Attempt::first(draft.now) });
+    flow::retry_failed(draft);
+}
+
+/// The nodes that follow from `node`, itself included, and the joins of the forks around it.
+fn downstream(snapshot: &Snapshot, node: NodeIndex) -> (BTreeSet<NodeIndex>, Vec<NodeIndex>) {
+    let (mut after, mut joins) = (BTreeSet::new(), Vec::new());
+    let mut next = Some(node);
+    let mut around = snapshot.node(node).within;
+    loop {
+        while let Some(index) = next {
+            after.insert(index);
+            next = snapshot.node(index).next;
+        }
+        let Some(fork) = around else { break };
+        let join = snapshot.node(fork).next;
+        joins.extend(join);
+        next = join.and_then(|join| snapshot.node(join).next);
+        around = snapshot.node(fork).within;
+    }
+    // Children stand behind their fork, so one pass finds them at any depth.
+    for (inner, index) in snapshot.nodes.iter().zip(0..) {
+        if inner.within.is_some_and(|fork| after.contains(&fork)) {
+            after.insert(index);
+        }
+    }
+    (after, joins)
+}

@@ -1,0 +1,89 @@
+//! Making task records.
+
+use super::draft::{Draft, fill_from_template};
+use crate::machine::bounds;
+use crate::machine::definition::{Kind, Object};
+use crate::machine::event::{Scheduled, TaskChange};
+use crate::machine::snapshot::NodeIndex;
+use crate::machine::status::TaskStatus;
+use crate::machine::workflow::Task;
+use std::sync::Arc;
+
+/// Makes the first record of a node; a fork brings its branches and its join.
+pub fn schedule(draft: &mut Draft, index: NodeIndex) {
+    let delay_ms = draft.workflow.snapshot.node(index).task.start_delay.ms();
+    schedule_as(draft, index, Attempt { delay_ms, ..Attempt::first(draft.now) });
+}
+
+/// The same with another input or delay.
+pub fn schedule_as(draft: &mut Draft, index: NodeIndex, attempt: Attempt) {
+    let (kind, branches, next) = {
+        let node = draft.workflow.snapshot.node(index);
+        (node.kind, node.branches.clone(), node.next)
+    };
+    let status = match kind {
+        Kind::Simple => TaskStatus::Scheduled,
+        Kind::Fork => TaskStatus::Completed,
+        Kind::Join => TaskStatus::InProgress,
+    };
+    make_record(draft, index, status, attempt);
+    if kind == Kind::Fork {
+        // A person may have skipped one of them already.
+        for index in branches.into_iter().chain(next) {
+            let is_join = Some(index) == next;
+            if draft.workflow.latest(index).is_none() && (is_join || !draft.is_too_large()) {
+                schedule(draft, index);
+            }
+        }
+    }
+}
+
+/// What a record has of its own, besides its place.
+pub struct Attempt {
+    pub number: u32,
+    pub delay_ms: u64,
+    pub first_at: u64,
+    pub retry_of: Option<u32>,
+    pub reason: Option<Arc<str>>,
+    /// Replaces what the definition's parameters give.
+    pub input: Option<Arc<Object>>,
+}
+
+impl Attempt {
+    pub fn first(now: u64) -> Self {
+        Self { number: 0, delay_ms: 0, first_at: now, retry_of: None, reason: None, input: None }
+    }
+
+    pub fn after(task: &Task, delay_ms: u64) -> Self {
+        Self {
+            number: task.attempt + 1,
+            delay_ms,
+            first_at: task.first_at,
+            retry_of: Some(task.seq),
+            reason: task.reason.clone(),
+            input: None,
+        }
+    }
+}
+
+pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, attempt: Attempt) {
+    let seq = draft.workflow.next_seq();
+    let node = draft.workflow.snapshot.node(index);
+    let given = attempt.input.map(Arc::unwrap_or_clone);
+    let mut input = given.unwrap_or_else(|| draft.evaluate(&node.task.input_parameters, Some(seq)));
+    if let Some(def) = draft.workflow.snapshot.task_def(node) {
+        input = fill_from_template(input, &def.input_template);
+    }
+    draft.count_bytes(input.values().map(bounds::size).sum());
+    let scheduled = Scheduled {
+        node: index,
+        status,
+        attempt: attempt.number,
+        delay_ms: attempt.delay_ms,
+        input: Arc::new(input),
+        first_at: attempt.first_at,
+        retry_of: attempt.retry_of,
+        reason: attempt.reason,
+    };
+    draft.change_task(seq, TaskChange::Scheduled(Box::new(scheduled)));
+}
