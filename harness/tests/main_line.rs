@@ -18,6 +18,7 @@ const WHOLE: &[&str] = &[
     "gates.json",
     "history.jsonl",
     "summary.json",
+    "report.html",
     "report.md",
     "junit.xml",
     "samples.csv",
@@ -45,7 +46,7 @@ fn smoke_passes_leaves_everything_behind_and_is_judged_the_same_again() {
     assert_eq!(summary(&directory)["exit_code"], 0);
     let judged = shakedown(folder.path(), &["judge", &directory.display().to_string()]);
     judged.expect(0, &[]);
-    assert!(judged.out.contains("report.md"), "{judged:#?}");
+    assert!(judged.out.contains("report.html"), "{judged:#?}");
     assert_eq!(fs::read_to_string(directory.join("summary.json")).unwrap(), before);
 }
 

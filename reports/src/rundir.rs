@@ -22,8 +22,10 @@ pub const HISTORY: &str = "history.jsonl";
 pub const GATES: &str = "gates.json";
 /// The summary, written last.
 pub const SUMMARY: &str = "summary.json";
-/// The report for people.
-pub const REPORT: &str = "report.md";
+/// The report for people, in a browser.
+pub const REPORT: &str = "report.html";
+/// The report for pull requests and job summaries.
+pub const MARKDOWN: &str = "report.md";
 
 /// Why a run directory can't be judged.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +80,7 @@ pub enum RunDirError {
     },
 }
 
-/// Judges the run in `dir` and writes `report.md`, `junit.xml`, `samples.csv`, the interval logs and, last,
+/// Judges the run in `dir` and writes `report.html`, `report.md`, `junit.xml`, `samples.csv`, the interval logs and, last,
 /// `summary.json` into it.
 ///
 /// # Errors
@@ -93,7 +95,8 @@ pub fn judge_dir(dir: &Path) -> Result<Summary, RunDirError> {
     let run = Joined::new(&plan, &history);
 
     remove(dir, SUMMARY)?;
-    write(dir, REPORT, render::markdown::render(&summary).as_bytes())?;
+    write(dir, REPORT, render::html::render(&summary, &run).as_bytes())?;
+    write(dir, MARKDOWN, render::markdown::render(&summary).as_bytes())?;
     write(dir, "junit.xml", made("junit.xml", render::junit::render(&summary))?.as_bytes())?;
     write(dir, "samples.csv", &made("samples.csv", render::csv::render(&run))?)?;
     for (file, log) in made("*.hlog", render::hlog::render(&run))? {

@@ -79,6 +79,7 @@ fn every_document_is_there_and_nothing_half_written() {
         "junit.xml",
         "plan.jsonl",
         "queue_wait.hlog",
+        "report.html",
         "report.md",
         "response.hlog",
         "samples.csv",
@@ -103,10 +104,13 @@ fn the_summary_on_disk_is_the_summary() {
 #[test]
 fn judging_again_writes_the_same_bytes() {
     let (dir, _) = run_dir();
-    let before: Vec<String> =
-        ["summary.json", "report.md", "junit.xml", "samples.csv"].map(|f| text(&dir, f)).to_vec();
+    let before: Vec<String> = ["summary.json", "report.html", "report.md", "junit.xml", "samples.csv"]
+        .map(|f| text(&dir, f))
+        .to_vec();
     judge_dir(dir.path()).unwrap();
-    let after = ["summary.json", "report.md", "junit.xml", "samples.csv"].map(|f| text(&dir, f)).to_vec();
+    let after = ["summary.json", "report.html", "report.md", "junit.xml", "samples.csv"]
+        .map(|f| text(&dir, f))
+        .to_vec();
     assert_eq!(before, after);
 }
 

@@ -17,6 +17,7 @@ mod turnaround;
 pub(crate) use api::samples as api_samples;
 pub(crate) use driver::{lags, overruns};
 pub(crate) use queue::{busy_share, wait_ns};
+pub(crate) use resource::Counter;
 
 use crate::histogram::Distribution;
 use crate::joined::Joined;

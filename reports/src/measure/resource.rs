@@ -137,6 +137,35 @@ pub(super) fn growth(points: &[(u64, u64)], (began, ended): (u64, u64)) -> Optio
     Some(at(points, ended) - at(points, began))
 }
 
+/// A counter or a value of one process, sampled at rising instants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counter<'p>(&'p [(u64, u64)]);
+
+impl<'p> Counter<'p> {
+    /// Of its instants and values.
+    pub(crate) fn new(points: &'p [(u64, u64)]) -> Self {
+        Self(points)
+    }
+
+    /// The part of a window over which there are samples.
+    fn covered(&self, (began, ended): (u64, u64)) -> Option<(u64, u64)> {
+        let (began, ended) = (began.max(self.0.first()?.0), ended.min(self.0.last()?.0));
+        (began < ended).then_some((began, ended))
+    }
+
+    /// By how much it grew per second, over the part of a window that the samples cover.
+    pub(crate) fn per_second(&self, window: (u64, u64)) -> Option<f64> {
+        let (began, ended) = self.covered(window)?;
+        Some(growth(self.0, (began, ended))?.max(0.0) / ((ended - began) as f64 / 1e9))
+    }
+
+    /// Its largest value in a window; between two samples it is on the straight line between them.
+    pub(crate) fn largest(&self, window: (u64, u64)) -> Option<f64> {
+        let inside = self.0.iter().filter(|(at, _)| (window.0..=window.1).contains(at)).map(|(_, v)| *v as f64);
+        inside.reduce(f64::max).or_else(|| Some(at(self.0, self.covered(window)?.0)))
+    }
+}
+
 /// The value at an instant, on the straight line between its neighbours; outside of all, that of the nearest.
 fn at(points: &[(u64, u64)], at_ns: u64) -> f64 {
     let after = points.partition_point(|(instant, _)| *instant < at_ns);
@@ -164,5 +193,11 @@ mod tests {
         assert_eq!(growth(&points, (0, 150)), Some(500.0));
         assert_eq!(growth(&points, (400, 500)), None);
         assert_eq!(growth(&points[..1], (50, 500)), None);
+        let counter = Counter::new(&points);
+        assert_eq!(counter.per_second((0, 150)), Some(1e10), "only what the samples cover is divided by");
+        assert_eq!(counter.per_second((500, 600)), None);
+        assert_eq!(counter.largest((250, 350)), Some(1_000.0));
+        assert_eq!(counter.largest((340, 360)), Some(2_600.0));
+        assert_eq!(counter.largest((500, 600)), None);
     }
 }

@@ -7,21 +7,19 @@ use crate::judge::Summary;
 /// The report as GitHub-flavoured Markdown.
 pub fn render(summary: &Summary) -> String {
     let mut out = vec![
-        format!("# {}: {}", summary.scenario, words::outcome(summary)),
+        format!("# {}: {}", escaped(&summary.scenario), words::outcome(summary)),
         String::new(),
         format!(
-            "Run `{}`, seed {}, speed {} (workflow seconds per real second), target {}{}, shakedown {}. \
-             Exit code {}.",
-            summary.run,
+            "Run {}, seed {}, speed {} (workflow seconds per real second), target {}, shakedown {}. Exit code {}.",
+            code(&summary.run),
             summary.seed,
             summary.speed,
-            summary.target,
-            if summary.embedded { " (the reference engine)" } else { "" },
-            summary.version,
+            escaped(&summary.target),
+            escaped(&summary.version),
             summary.exit_code
         ),
         String::new(),
-        format!("Again: `{}`", summary.reproduce()),
+        format!("Again: {}", code(&summary.reproduce())),
         String::new(),
     ];
     gates(summary, &mut out);
@@ -32,20 +30,45 @@ pub fn render(summary: &Summary) -> String {
     out.join("\n")
 }
 
+/// A table of texts.
 fn table(out: &mut Vec<String>, title: &str, header: &[&str], rows: Vec<Vec<String>>) {
+    let escaped_row = |row: Vec<String>| row.iter().map(|cell| escaped(cell)).collect();
+    made_table(out, title, header, rows.into_iter().map(escaped_row).collect());
+}
+
+/// A table of cells that are Markdown.
+fn made_table(out: &mut Vec<String>, title: &str, header: &[&str], rows: Vec<Vec<String>>) {
     out.push(format!("## {title}"));
     out.push(String::new());
     out.push(format!("| {} |", header.join(" | ")));
     out.push(format!("|{}", " --- |".repeat(header.len())));
     for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
-        out.push(format!("| {} |", cells.join(" | ")));
+        out.push(format!("| {} |", row.join(" | ")));
     }
     out.push(String::new());
 }
 
+/// A text on one line that stays text: no control character, no markup, no column of its own.
+///
+/// Names and reasons come from scenarios and targets, so anything may be in them.
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
+    let mut out = String::new();
+    for c in words::clean(text).chars() {
+        match c {
+            '\n' | '\t' => out.push(' '),
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '\\' | '`' | '|' | '[' | ']' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A text as code, where nothing but its own quote means anything.
+fn code(text: &str) -> String {
+    let text = words::clean(text).replace(['\n', '\t'], " ").replace('`', "'");
+    format!("`{text}`")
 }
 
 fn gates(summary: &Summary, out: &mut Vec<String>) {
@@ -63,7 +86,7 @@ fn levels(summary: &Summary, out: &mut Vec<String>) {
     table(out, "Levels (closed load)", &terminal::LEVEL_HEADER, rows.collect());
     for level in &summary.levels {
         if let Some(bottleneck) = &level.bottleneck {
-            out.push(format!("- {}: {}", level.name, bottleneck.sentence));
+            out.push(format!("- {}: {}", escaped(&level.name), escaped(&bottleneck.sentence)));
         }
     }
     out.push(String::new());
@@ -78,9 +101,9 @@ fn checks(summary: &Summary, out: &mut Vec<String>) {
     for check in &summary.checks {
         for (word, findings) in [("", &check.findings), ("undecided: ", &check.undecided)] {
             for finding in findings {
-                let task = finding.task.as_ref().map(|t| format!(" `{t}`")).unwrap_or_default();
-                let what = escaped(&finding.what);
-                out.push(format!("- **{}** {word}{}{task}: {what}", check.name, finding.workflow));
+                let task = finding.task.as_ref().map(|t| format!(" {}", code(t))).unwrap_or_default();
+                let (workflow, what) = (escaped(&finding.workflow), escaped(&finding.what));
+                out.push(format!("- **{}** {word}{workflow}{task}: {what}", check.name));
             }
         }
     }
@@ -97,22 +120,23 @@ fn validity(summary: &Summary, out: &mut Vec<String>) {
     });
     table(out, "What the run says of itself", &["check", "level", "seen", "verdict"], rows.collect());
     if let Some(reason) = &summary.validity.durations_unknown {
-        out.push(format!("Durations can't be judged: {reason}"));
+        out.push(format!("Durations can't be judged: {}", escaped(reason)));
         out.push(String::new());
     }
-    out.extend(summary.notes.iter().map(|note| format!("- note: {note}")));
+    out.extend(summary.notes.iter().map(|note| format!("- note: {}", escaped(note))));
     out.push(String::new());
 }
 
 fn measures(summary: &Summary, out: &mut Vec<String>) {
     let rows = summary.measures.iter().map(|m| {
         let clock = units::clock(m.clock).to_owned();
-        vec![format!("`{}`", m.name), units::measured(m), m.n.to_string(), m.method.clone(), clock]
+        let name = code(&m.name).replace('|', "\\|");
+        vec![name, escaped(&units::measured(m)), m.n.to_string(), escaped(&m.method), clock]
     });
     // There are hundreds of them with 22 tasks: folded away, and all there.
     out.push(format!("<details><summary>All {} measures</summary>", summary.measures.len()));
     out.push(String::new());
-    table(out, "Measures", &["measure", "value", "n", "method", "clock"], rows.collect());
+    made_table(out, "Measures", &["measure", "value", "n", "method", "clock"], rows.collect());
     out.push("</details>".to_owned());
     out.push(String::new());
     out.push(

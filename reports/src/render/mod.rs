@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod hlog;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;

@@ -17,7 +17,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { width: 100, colour: false, report: "report.md".to_owned() }
+        Self { width: 100, colour: false, report: "report.html".to_owned() }
     }
 }
 

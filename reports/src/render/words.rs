@@ -3,6 +3,7 @@
 use crate::check::CheckResult;
 use crate::gate::Verdict;
 use crate::judge::Summary;
+use crate::plan::Model;
 
 /// Stands for a character that a document can't hold.
 const REPLACEMENT: char = '\u{fffd}';
@@ -11,9 +12,21 @@ const REPLACEMENT: char = '\u{fffd}';
 ///
 /// Names and reasons come from scenarios and targets, so anything may be in them.
 pub(super) fn clean(text: &str) -> String {
-    let kept =
-        |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
-    text.chars().map(|c| if kept(c) { c } else { REPLACEMENT }).collect()
+    text.chars().map(clean_char).collect()
+}
+
+/// A character of [`clean`].
+pub(super) fn clean_char(c: char) -> char {
+    let kept = matches!(c, '\n' | '\t') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
+    if kept { c } else { REPLACEMENT }
+}
+
+/// At most `most` characters of a text, the last of them `…` when there are more.
+pub(super) fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
 }
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
@@ -21,6 +34,13 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Pass => "pass",
         Verdict::Unknown => "unknown",
         Verdict::Fail => "FAIL",
+    }
+}
+
+/// How load was offered.
+pub(super) fn model(model: Model) -> &'static str {
+    match model {
+        Model::Closed => "closed",
     }
 }
 

@@ -1,0 +1,173 @@
+//! What each process, and the whole machine, took over time.
+
+use super::over_time::{numbers, of_stretches};
+use super::{Context, NOTHING, section};
+use crate::history::{HostUsage, Resource};
+use crate::measure::{self, Counter};
+use crate::render::html::chart::line::{Mark, Series, Stroke};
+use crate::render::html::figure::Figure;
+use crate::render::html::markup::Markup;
+use crate::render::units;
+use crate::timeline::Timeline;
+use std::collections::BTreeMap;
+
+/// Bytes in a mebibyte.
+const MIB: f64 = 1_048_576.0;
+/// Nanoseconds in a second.
+const S: f64 = 1e9;
+/// Most processes that are drawn.
+const MOST_PROCESSES: usize = 12;
+/// Colour of the first line of the machine.
+const OF_MACHINE: usize = 6;
+
+/// A counter or value of a process: `None` where the kernel does not tell.
+type OfProcess = fn(&Resource) -> Option<u64>;
+/// A counter of the machine, with the name of its line.
+type OfMachine = (&'static str, fn(&HostUsage) -> Option<u64>);
+
+/// One thing that is used.
+struct Used {
+    title: &'static str,
+    how: &'static str,
+    axis: &'static str,
+    unit: &'static str,
+    /// How many of what is counted are one of the unit.
+    one: f64,
+    /// True for a counter, of which its growth per second is drawn; false for a value as it is.
+    grows: bool,
+    process: Option<OfProcess>,
+    machine: &'static [OfMachine],
+}
+
+/// What is drawn, in this order; one that no sample tells of is left out.
+const USED: [Used; 6] = [
+    Used {
+        title: "CPU",
+        how: "CPU time per second: 1 is one core.",
+        axis: "cores",
+        unit: "cores",
+        one: S,
+        grows: true,
+        process: Some(|r| Some(r.cpu_ns)),
+        machine: &[("machine", |h| Some(h.cpu_busy_ns)), ("taken by the hypervisor", |h| Some(h.cpu_steal_ns))],
+    },
+    Used {
+        title: "Memory",
+        how: "Resident memory.",
+        axis: "resident",
+        unit: "MiB",
+        one: MIB,
+        grows: false,
+        process: Some(|r| Some(r.resident_bytes)),
+        machine: &[],
+    },
+    Used {
+        title: "Written to disk",
+        how: "Bytes that processes made storage write; the machine's are those of its disks.",
+        axis: "per second",
+        unit: "MiB/s",
+        one: MIB,
+        grows: true,
+        process: Some(|r| r.written_bytes),
+        machine: &[("machine", |h| h.disk_written_bytes)],
+    },
+    Used {
+        title: "Read from disk",
+        how: "Bytes that storage was read for; what the page cache had is not in it.",
+        axis: "per second",
+        unit: "MiB/s",
+        one: MIB,
+        grows: true,
+        process: Some(|r| r.read_bytes),
+        machine: &[("machine", |h| h.disk_read_bytes)],
+    },
+    Used {
+        title: "Waiting for storage",
+        how: "Seconds waited per second: of a process by its threads, of the machine by cores that were idle meanwhile.",
+        axis: "at once",
+        unit: "waiting",
+        one: S,
+        grows: true,
+        process: Some(|r| r.io_wait_ns),
+        machine: &[("machine", |h| Some(h.cpu_iowait_ns))],
+    },
+    Used {
+        title: "Network",
+        how: "Bytes over the machine's interfaces, both directions; the kernel does not count them by process.",
+        axis: "per second",
+        unit: "MiB/s",
+        one: MIB,
+        grows: true,
+        process: None,
+        machine: &[("loopback", |h| h.loopback_bytes), ("other interfaces", |h| h.network_bytes)],
+    },
+];
+
+/// Writes the section.
+pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
+    section(m, "resources", "Resources over time", |m| {
+        let mut drawn = USED.iter().filter_map(|used| figure(context, used)).peekable();
+        if drawn.peek().is_none() {
+            m.element("p", &[], NOTHING);
+        }
+        drawn.for_each(|figure| figure.write(m));
+    });
+}
+
+/// Processes by name, their samples by id: a counter goes on only within one process.
+fn processes<'a>(context: &Context<'a>) -> BTreeMap<&'a str, BTreeMap<u32, Vec<&'a Resource>>> {
+    let mut found: BTreeMap<&str, BTreeMap<u32, Vec<&Resource>>> = BTreeMap::new();
+    for sample in &context.run.history.resources {
+        found.entry(&sample.process).or_default().entry(sample.pid).or_default().push(sample);
+    }
+    found
+}
+
+fn figure(context: &Context<'_>, used: &Used) -> Option<Figure> {
+    let timeline = &context.timeline;
+    let processes = processes(context);
+    let mut series: Vec<Series> = Vec::new();
+    let mut add = |name: &str, colour: usize, counters: &[Vec<(u64, u64)>]| {
+        let values = (0..timeline.count()).map(|i| value(timeline, i, used, counters));
+        let line = of_stretches(name, colour, Stroke::Line, timeline, values);
+        // A line that is 0 all along says nothing, but for what there is always some of.
+        if line.points.iter().any(|p| p.1.is_some_and(|v| v > 0.0)) {
+            series.push(line);
+        }
+    };
+    for (i, (process, pids)) in processes.iter().take(MOST_PROCESSES).enumerate() {
+        let Some(of) = used.process else { break };
+        let points = |samples: &Vec<&Resource>| samples.iter().filter_map(|s| Some((s.at_ns, of(s)?))).collect();
+        add(process, i, &pids.values().map(points).collect::<Vec<_>>());
+    }
+    for (i, (name, of)) in used.machine.iter().enumerate() {
+        let points = context.run.history.hosts.iter().filter_map(|h| Some((h.at_ns, of(h)?)));
+        add(name, OF_MACHINE + i, &[points.collect()]);
+    }
+    if series.is_empty() {
+        return None;
+    }
+    let cores = context.summary.machine.get("cores").and_then(|c| c.parse::<f64>().ok());
+    let whole = cores.filter(|c| used.unit == "cores" && c.is_finite());
+    let marks: Vec<Mark> =
+        whole.map(|value| Mark { value, name: "all cores".to_owned() }).into_iter().collect();
+    let step = units::value(timeline.step_s(), "s");
+    let of = if used.grows { "Mean of each stretch" } else { "Largest of each stretch" };
+    let mut how = format!("{} {of} of {step}.", used.how);
+    if processes.len() > MOST_PROCESSES {
+        how += &format!(" The first {MOST_PROCESSES} of {} processes are drawn.", processes.len());
+    }
+    Some(numbers(context, (used.title, &how), used.axis, used.unit, series, &marks))
+}
+
+/// What a stretch of the run shows of one thing's counters (one a process id), in the unit that is drawn.
+fn value(timeline: &Timeline, i: usize, used: &Used, counters: &[Vec<(u64, u64)>]) -> Option<f64> {
+    let window = timeline.window_ns(i);
+    let of_one = |points: &Vec<(u64, u64)>| {
+        let counter = Counter::new(points);
+        if used.grows { counter.per_second(window) } else { counter.largest(window) }
+    };
+    let values = counters.iter().filter_map(of_one);
+    let value = if used.grows { values.reduce(|a, b| a + b) } else { values.reduce(f64::max) };
+    value.map(|v| v / used.one)
+}
