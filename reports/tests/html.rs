@@ -308,8 +308,12 @@ fn hostile_names_in_every_field_are_shown_as_text() {
 fn an_empty_run_has_a_report() {
     let (plan, mut history) = run(&[level("1x", 6)]);
     history.executions.clear();
-    (history.starts.clear(), history.observed.clear(), history.finals.clear(), history.calls.clear());
-    (history.began.clear(), history.ended.clear());
+    history.starts.clear();
+    history.observed.clear();
+    history.finals.clear();
+    history.calls.clear();
+    history.began.clear();
+    history.ended.clear();
     let (summary, html) = report(&plan, &history, &[gate("g", "1x/makespan_max_s", 1.0)]);
     let page = Page::read(&html);
     assert!(!summary.validity.valid && page.says("INVALID"));
