@@ -207,6 +207,25 @@ fn every_picture_has_a_label_a_table_and_axes_and_the_two_levels() {
 }
 
 #[test]
+fn resources_of_known_growth_come_out_per_second() {
+    let (plan, history) = ordinary();
+    let html = report(&plan, &history, &[]).1;
+    for (caption, figures) in [
+        ("CPU", ["<td>0.5</td>", "<td>0.75</td>"]),
+        ("Written to disk", ["<td>1 MiB/s</td>", ""]),
+        ("Network", ["<td>2 MiB/s</td>", ""]),
+        ("Memory", ["<td>50 MiB</td>", ""]),
+    ] {
+        let table = html.split(&format!("{caption}: seconds since the run&#39;s start</caption>")).nth(1);
+        let table = table.unwrap_or_else(|| panic!("no table {caption}")).split("</table>").next().unwrap();
+        let rows = table.split("<tr>").skip(2).filter(|row| figures.iter().all(|f| row.contains(f))).count();
+        // 100 s of samples in stretches of 2 s; the last one is not covered.
+        assert!((49..=50).contains(&rows), "{caption}: {rows} rows hold {figures:?}\n{table}");
+        assert!(!table.contains("other interfaces"), "a line that is 0 all along is left out");
+    }
+}
+
+#[test]
 fn nothing_foreign_is_loaded_and_nothing_runs() {
     let (plan, history) = ordinary();
     let (_, html) = report(&plan, &history, &[]);

@@ -161,7 +161,8 @@ impl<'p> Counter<'p> {
 
     /// Its largest value in a window; between two samples it is on the straight line between them.
     pub(crate) fn largest(&self, window: (u64, u64)) -> Option<f64> {
-        let inside = self.0.iter().filter(|(at, _)| (window.0..=window.1).contains(at)).map(|(_, v)| *v as f64);
+        let inside =
+            self.0.iter().filter(|(at, _)| (window.0..=window.1).contains(at)).map(|(_, v)| *v as f64);
         inside.reduce(f64::max).or_else(|| Some(at(self.0, self.covered(window)?.0)))
     }
 }

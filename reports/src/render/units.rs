@@ -12,8 +12,7 @@ pub fn value(value: f64, unit: &str) -> String {
         "ms" => format!("{} ms", number(value)),
         // A hundredth of a per cent is finer than any gate.
         "ratio" => format!("{} %", number((value * 1e4).round() / 100.0)),
-        "MiB" => format!("{} MiB", number(value)),
-        "MiB/min" => format!("{} MiB/min", number(value)),
+        "MiB" | "MiB/s" | "MiB/min" => format!("{} {unit}", number(value)),
         "1/s" => format!("{} /s", number(value)),
         _ => number(value),
     }

@@ -3,7 +3,7 @@
 use super::over_time::{numbers, of_stretches};
 use super::{Context, NOTHING, section};
 use crate::history::{HostUsage, Resource};
-use crate::measure::{self, Counter};
+use crate::measure::Counter;
 use crate::render::html::chart::line::{Mark, Series, Stroke};
 use crate::render::html::figure::Figure;
 use crate::render::html::markup::Markup;
@@ -49,7 +49,10 @@ const USED: [Used; 6] = [
         one: S,
         grows: true,
         process: Some(|r| Some(r.cpu_ns)),
-        machine: &[("machine", |h| Some(h.cpu_busy_ns)), ("taken by the hypervisor", |h| Some(h.cpu_steal_ns))],
+        machine: &[
+            ("machine", |h| Some(h.cpu_busy_ns)),
+            ("taken by the hypervisor", |h| Some(h.cpu_steal_ns)),
+        ],
     },
     Used {
         title: "Memory",
@@ -137,12 +140,13 @@ fn figure(context: &Context<'_>, used: &Used) -> Option<Figure> {
     };
     for (i, (process, pids)) in processes.iter().take(MOST_PROCESSES).enumerate() {
         let Some(of) = used.process else { break };
-        let points = |samples: &Vec<&Resource>| samples.iter().filter_map(|s| Some((s.at_ns, of(s)?))).collect();
+        let points =
+            |samples: &Vec<&Resource>| rising(samples.iter().filter_map(|s| Some((s.at_ns, of(s)?))));
         add(process, i, &pids.values().map(points).collect::<Vec<_>>());
     }
     for (i, (name, of)) in used.machine.iter().enumerate() {
         let points = context.run.history.hosts.iter().filter_map(|h| Some((h.at_ns, of(h)?)));
-        add(name, OF_MACHINE + i, &[points.collect()]);
+        add(name, OF_MACHINE + i, &[rising(points)]);
     }
     if series.is_empty() {
         return None;
@@ -158,6 +162,11 @@ fn figure(context: &Context<'_>, used: &Used) -> Option<Figure> {
         how += &format!(" The first {MOST_PROCESSES} of {} processes are drawn.", processes.len());
     }
     Some(numbers(context, (used.title, &how), used.axis, used.unit, series, &marks))
+}
+
+/// Samples in the order of their instants, one an instant.
+fn rising(points: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
+    points.collect::<BTreeMap<u64, u64>>().into_iter().collect()
 }
 
 /// What a stretch of the run shows of one thing's counters (one a process id), in the unit that is drawn.
