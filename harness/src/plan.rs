@@ -4,8 +4,10 @@
 //! levels 1x, 3x and 10x run the same workflows and their ratio is paired.
 
 use crate::draw;
-use crate::scenario::Scenario;
-use shakedown_reports::plan::{Level, Line, Model, Template, Workflow};
+use crate::load::pacer;
+use crate::scenario::load::{self, Mode};
+use crate::scenario::{Level as AskedLevel, Scenario};
+use shakedown_reports::plan::{Level, Line, Model, Open, Part, Stage, Template, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A drawn plan, in the order of `plan.jsonl`.
@@ -43,45 +45,102 @@ pub fn draw(
     let mut plan =
         Plan { templates: templates.values().cloned().collect(), levels: vec![], workflows: vec![] };
     for asked in &scenario.level {
-        let Some(template) = templates.get(&asked.workflow) else { continue };
-        let pools: BTreeSet<&str> = template.tasks.iter().map(|task| task.pool.as_str()).collect();
+        let own: Vec<&Template> = asked.workflows().filter_map(|name| templates.get(name)).collect();
+        let Some(first) = own.first() else { continue };
+        let pools: BTreeSet<&str> =
+            own.iter().flat_map(|t| &t.tasks).map(|task| task.pool.as_str()).collect();
         let mismatch = |what, pool| PoolMismatch {
             level: asked.name.clone(),
             what,
             pool,
-            template: template.name.clone(),
+            template: own.iter().map(|t| t.name.as_str()).collect::<Vec<_>>().join(", "),
             pools: pools.iter().copied().collect::<Vec<_>>().join(", "),
         };
         if let Some(pool) = asked.slots.stranger(&pools) {
             return Err(mismatch("has slots for", pool.to_owned()));
         }
-        let slots = asked.slots.resolve(pools.iter().copied(), asked.concurrency);
+        let slots = asked.slots.resolve(pools.iter().copied(), asked.in_flight());
         let slots = slots.map_err(|pool| mismatch("has no slots for", pool))?;
         plan.levels.push(Level {
             name: asked.name.clone(),
-            template: template.name.clone(),
-            model: Model::Closed,
-            concurrency: asked.concurrency,
-            waves: asked.waves,
+            template: first.name.clone(),
+            mix: mix(asked, &own),
+            model: if asked.mode == Mode::Open { Model::Open } else { Model::Closed },
+            concurrency: asked.in_flight(),
+            waves: asked.waves.unwrap_or(0),
+            open: (asked.mode == Mode::Open)
+                .then(|| Open { stages: stages(asked), may_shed: asked.may_shed }),
             slots,
             drain_s: asked.drain.seconds(),
         });
-        for index in 0..u64::from(asked.concurrency) * u64::from(asked.waves) {
+        for (index, due_ns) in (0..).zip(arrivals(asked, seed)) {
+            let template = pick(asked, &own, seed, index).unwrap_or(first);
             plan.workflows.push(Workflow {
                 level: asked.name.clone(),
                 index,
                 correlation_id: format!("{run}/{}/{index}", asked.name),
-                durations_s: durations(template, scenario.spread, seed, index),
+                template: (own.len() > 1).then(|| template.name.clone()),
+                due_ns,
+                input_bytes: asked
+                    .input_bytes
+                    .map(|bytes| whole(bytes.draw(seed, &format!("input/{index}")))),
+                durations_s: durations(template, scenario, seed, index),
             });
         }
     }
     Ok(plan)
 }
 
-/// Durations of one workflow: the table's is the ceiling, `spread` below it the floor, most of them in between.
-fn durations(template: &Template, spread: f64, seed: u64, index: u64) -> BTreeMap<String, f64> {
+/// The parts of a level's mix, by the names of their templates; none when it has one workflow.
+fn mix(asked: &AskedLevel, own: &[&Template]) -> Vec<Part> {
+    let part = |(template, part): (&&Template, &load::Part)| Part {
+        template: template.name.clone(),
+        weight: part.weight,
+    };
+    if own.len() > 1 { own.iter().zip(&asked.mix).map(part).collect() } else { Vec::new() }
+}
+
+/// The stages as the plan holds them; what can't be one was refused when the scenario was read.
+fn stages(asked: &AskedLevel) -> Vec<Stage> {
+    asked.stages.iter().filter_map(|stage| stage.resolve().ok()).collect()
+}
+
+/// One element a workflow of the level: when it is due, where it has its own instant.
+fn arrivals(asked: &AskedLevel, seed: u64) -> Vec<Option<u64>> {
+    if asked.mode == Mode::Closed {
+        let count = asked.in_flight() as usize * asked.waves.unwrap_or(0) as usize;
+        return vec![None; count];
+    }
+    let key = format!("arrival/{}", asked.name);
+    let due = pacer::schedule(&stages(asked), asked.arrivals.unwrap_or_default(), seed, &key);
+    due.into_iter().map(Some).collect()
+}
+
+/// The template of one workflow of a mix: drawn by weight, the same at every level with the same mix.
+fn pick<'t>(asked: &AskedLevel, own: &[&'t Template], seed: u64, index: u64) -> Option<&'t Template> {
+    let whole: f64 = asked.mix.iter().map(|part| part.weight).sum();
+    let mut left = draw::uniform(seed, &format!("mix/{index}")) * whole;
+    let picked = asked.mix.iter().zip(own).find(|(part, _)| {
+        left -= part.weight;
+        left < 0.0
+    });
+    picked.map(|(_, template)| *template)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded number of bytes")]
+fn whole(bytes: f64) -> u64 {
+    bytes.round() as u64
+}
+
+/// Durations of one workflow: the table's is the ceiling, `spread` below it the floor, most of them in between; or the
+/// table's times a factor that is drawn.
+fn durations(template: &Template, scenario: &Scenario, seed: u64, index: u64) -> BTreeMap<String, f64> {
     let of = |task: &shakedown_reports::plan::TemplateTask| {
-        let share = 1.0 - spread * draw::triangular(seed, &format!("duration/{index}/{}", task.reference));
+        let key = format!("duration/{index}/{}", task.reference);
+        let share = match scenario.duration_factor {
+            Some(factor) => factor.draw(seed, &key),
+            None => 1.0 - scenario.spread * draw::triangular(seed, &key),
+        };
         (task.reference.clone(), task.nominal_s * share)
     };
     template.tasks.iter().map(of).collect()
@@ -101,9 +160,14 @@ impl Plan {
         templates.chain(levels).chain(workflows)
     }
 
-    /// The template that `level` starts.
-    pub fn template_of(&self, level: &Level) -> Option<&Template> {
-        self.templates.iter().find(|template| template.name == level.template)
+    /// The template of a name.
+    pub fn template(&self, name: &str) -> Option<&Template> {
+        self.templates.iter().find(|template| template.name == name)
+    }
+
+    /// The name of the template of one workflow of `level`.
+    pub fn template_name<'p>(level: &'p Level, workflow: &'p Workflow) -> &'p str {
+        workflow.template.as_ref().unwrap_or(&level.template)
     }
 
     /// The workflows of a level, by index.
@@ -111,12 +175,23 @@ impl Plan {
         self.workflows.iter().filter(move |workflow| workflow.level == level)
     }
 
+    /// Real seconds that the longest workflow of a level takes when nothing waits.
+    pub fn longest_s(&self, level: &Level, speed: f64) -> f64 {
+        let names = level.mix.iter().map(|part| &part.template).chain([&level.template]);
+        let lengths_s = names.filter_map(|name| self.template(name)).map(|t| t.critical_path_s);
+        lengths_s.fold(0.0, f64::max) / speed
+    }
+
     /// Real seconds that the load takes when nothing waits.
     pub fn length_s(&self, speed: f64) -> f64 {
         self.levels
             .iter()
-            .filter_map(|level| {
-                Some(f64::from(level.waves) * self.template_of(level)?.critical_path_s / speed)
+            .map(|level| {
+                let longest_s = self.longest_s(level, speed);
+                match &level.open {
+                    Some(open) => open.length_s() + longest_s,
+                    None => f64::from(level.waves) * longest_s,
+                }
             })
             .sum()
     }

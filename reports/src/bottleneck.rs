@@ -41,18 +41,20 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
     }
     let mean_s = |(sum, n): (u64, u64)| sum as f64 / 1e9 / n as f64 * speed;
     // A pool with slots for all that can run at once isn't short, whatever its tasks wait for.
-    let enough = |pool: &str| level.level.concurrency.saturating_mul(widest(level.template, pool));
+    let widest = |pool: &str| level.templates.iter().map(|t| widest(t, pool)).max().unwrap_or(0);
+    let enough = |pool: &str| level.level.concurrency.saturating_mul(widest(pool));
     let short = waits.into_iter().filter_map(|(pool, wait)| {
         let (slots, enough_slots) = (*level.slots().get(pool)?, enough(pool));
         (slots < enough_slots).then(|| (pool, mean_s(wait), slots, enough_slots))
     });
     let (pool, wait_mean_s, slots, enough_slots) = short.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    if wait_mean_s < MATERIAL_SHARE * level.template.critical_path_s {
+    let longest_s = level.templates.iter().map(|t| t.critical_path_s).fold(0.0, f64::max);
+    if wait_mean_s < MATERIAL_SHARE * longest_s {
         return None;
     }
     let utilisation = busy_share(level, pool, slots)?;
-    let suggested_slots =
-        suggested(level.template, pool, level.level.concurrency, enough_slots).max(slots + 1);
+    let busy = busy(&work(level, pool), in_flight(level, speed));
+    let suggested_slots = suggested(busy, enough_slots).max(slots + 1);
     let sentence = format!(
         "pool `{pool}` is short: its {slots} slots were {:.0} % busy and its tasks waited {} of workflow time \
          in the mean; {suggested_slots} slots would be at most {:.0} % busy, and with {enough_slots} none would \
@@ -72,11 +74,33 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
     })
 }
 
-/// Slots for `concurrency` workflows that never wait: the pool's work per workflow over the workflow's length is
-/// what is busy on average, by Little's law.
-fn suggested(template: &Template, pool: &str, concurrency: u32, most: u32) -> u32 {
-    let work_s: f64 = template.tasks.iter().filter(|t| t.pool == pool).map(|t| t.nominal_s).sum();
-    let busy = f64::from(concurrency) * work_s / template.critical_path_s.max(f64::MIN_POSITIVE);
+/// Workflows that would be in flight if nothing waited: closed load keeps so many, and of open load it is the mean
+/// over its stages, by Little's law.
+fn in_flight(level: &LevelRun<'_>, speed: f64) -> f64 {
+    let Some(open) = &level.level.open else { return f64::from(level.level.concurrency) };
+    let served_s: f64 = level.workflows.iter().map(|w| w.template.critical_path_s / speed).sum();
+    served_s / open.length_s().max(f64::MIN_POSITIVE)
+}
+
+/// Of every template: its weight, the work that it has for the pool and its length, workflow seconds.
+fn work(level: &LevelRun<'_>, pool: &str) -> Vec<(f64, f64, f64)> {
+    let weight =
+        |t: &Template| level.level.mix.iter().find(|p| p.template == t.name).map_or(1.0, |p| p.weight);
+    let of_pool = |t: &Template| t.tasks.iter().filter(|t| t.pool == pool).map(|t| t.nominal_s).sum();
+    level.templates.iter().map(|t| (weight(t), of_pool(t), t.critical_path_s)).collect()
+}
+
+/// Slots that are busy on average with so many workflows that never wait: the pool's work per workflow over the
+/// workflow's length, by Little's law.
+fn busy(work: &[(f64, f64, f64)], in_flight: f64) -> f64 {
+    let (work_s, length_s) = work
+        .iter()
+        .fold((0.0, 0.0), |(w, l), (weight, work_s, length_s)| (w + weight * work_s, l + weight * length_s));
+    in_flight * work_s / length_s.max(f64::MIN_POSITIVE)
+}
+
+/// Slots that so many busy ones keep at the share that they should be, and not more than help.
+fn suggested(busy: f64, most: u32) -> u32 {
     ((busy / TARGET_UTILISATION).ceil() as u32).min(most)
 }
 
@@ -158,8 +182,15 @@ mod tests {
         }
         assert_eq!(widest(&crossed, "dev"), 2);
         // Ten workflows keep 10 × 300 / 300 = 10 slots busy; 10 / 0.7 rounds up to 15.
-        assert_eq!(suggested(&diamond(), "dev", 10, 20), 15);
-        assert_eq!(suggested(&diamond(), "dev", 1, 2), 2, "more slots than tasks at once help nobody: 1.4");
-        assert_eq!(suggested(&diamond(), "dev", 10, 12), 12);
+        let busy = |in_flight| busy(&[(1.0, 300.0, 300.0)], in_flight);
+        assert_eq!(suggested(busy(10.0), 20), 15);
+        assert_eq!(suggested(busy(1.0), 2), 2, "more slots than tasks at once help nobody: 1.4");
+        assert_eq!(suggested(busy(10.0), 12), 12);
+    }
+
+    #[test]
+    fn templates_of_a_mix_count_by_their_weight() {
+        // Three parts of 10 s work in 100 s and one of 90 s in 100 s: of 8 in flight, (3×10 + 90) / 400 are busy.
+        assert!((busy(&[(3.0, 10.0, 100.0), (1.0, 90.0, 100.0)], 8.0) - 2.4).abs() < 1e-9);
     }
 }

@@ -29,6 +29,9 @@ pub struct Gate {
     /// The most allowed value, in the measure's unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<f64>,
+    /// True to judge the whole 95 % interval instead of the value: unknown when it reaches across the bound.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sure: bool,
     /// True for a gate on the workflow's own durations: unknown when the orchestrator's overhead passes 2 % at 1x.
     #[serde(default)]
     pub duration: bool,
@@ -87,6 +90,9 @@ fn bounded(gate: &Gate, measure: &Measure) -> (Verdict, String) {
     };
     let verdict = if broken(value).is_some() { Verdict::Fail } else { Verdict::Pass };
     let across = [measure.lo, measure.hi].into_iter().flatten().find(|end| broken(*end) != broken(value));
+    if gate.sure {
+        return surely(verdict, across.is_some(), measure);
+    }
     let reason = match (broken(value), across) {
         (Some(word), None) => format!("it is {word} what is allowed"),
         (Some(word), Some(_)) => {
@@ -100,6 +106,23 @@ fn bounded(gate: &Gate, measure: &Measure) -> (Verdict, String) {
         (None, None) => String::new(),
     };
     (verdict, reason)
+}
+
+/// The verdict of a gate that wants to be sure: it holds for the whole interval or not at all.
+fn surely(verdict: Verdict, is_across: bool, measure: &Measure) -> (Verdict, String) {
+    if measure.lo.is_none() || measure.hi.is_none() {
+        return (Verdict::Unknown, "the gate wants to be sure, and the measure has no interval".to_owned());
+    }
+    match (verdict, is_across) {
+        (_, true) => {
+            let reason = "its interval reaches across the bound: more samples would decide";
+            (Verdict::Unknown, reason.to_owned())
+        }
+        (Verdict::Fail, false) => {
+            (Verdict::Fail, "all of its interval is outside of what is allowed".to_owned())
+        }
+        (verdict, false) => (verdict, String::new()),
+    }
 }
 
 fn allowed(gate: &Gate, unit: &str) -> String {
@@ -127,12 +150,13 @@ mod tests {
             method: "m".into(),
             clock: Clock::None,
             unit: "ratio".into(),
+            load: None,
             missing: value.is_none().then(|| "needs 59".into()),
         }
     }
 
     fn gate(at_least: Option<f64>, at_most: Option<f64>) -> Gate {
-        Gate { name: "g".into(), measure: "x".into(), at_least, at_most, duration: false }
+        Gate { name: "g".into(), measure: "x".into(), at_least, at_most, sure: false, duration: false }
     }
 
     fn verdict(gate: Gate, measure: Measure) -> Verdict {
@@ -166,6 +190,19 @@ mod tests {
         assert_eq!(verdict(gate(Some(1.0), Some(2.0)), plain(2.5)), Verdict::Fail);
         assert_eq!(verdict(gate(Some(1.0), Some(2.0)), plain(0.5)), Verdict::Fail);
         assert_eq!(verdict(gate(Some(1.0), Some(2.0)), plain(1.5)), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_gate_that_wants_to_be_sure_judges_the_whole_interval() {
+        let judged = |v, lo, hi| {
+            let gate = Gate { sure: true, ..gate(Some(-5.0), Some(5.0)) };
+            evaluate(&gate, &[measure(Some(v), lo, hi)]).verdict
+        };
+        assert_eq!(judged(1.0, Some(-4.0), Some(5.0)), Verdict::Pass);
+        assert_eq!(judged(1.0, Some(-4.0), Some(5.1)), Verdict::Unknown, "it may be above");
+        assert_eq!(judged(6.0, Some(4.9), Some(9.0)), Verdict::Unknown, "it may be below");
+        assert_eq!(judged(6.0, Some(5.1), Some(9.0)), Verdict::Fail);
+        assert_eq!(judged(1.0, None, Some(2.0)), Verdict::Unknown, "half an interval is none");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::history::{
     Call, Execution, FinalTask, FinalWorkflow, History, LevelEnd, LevelMark, Observed, Outcome, Reported,
-    Start,
+    Shed, Start,
 };
 use crate::plan::{Level, Plan, Template, Workflow};
 use std::collections::BTreeMap;
@@ -26,8 +26,10 @@ pub struct Joined<'a> {
 pub struct LevelRun<'a> {
     /// As planned.
     pub level: &'a Level,
-    /// What it starts.
+    /// What it starts; of several templates the first.
     pub template: &'a Template,
+    /// All that it starts.
+    pub templates: Vec<&'a Template>,
     /// Its beginning, if it came to that.
     pub began: Option<&'a LevelMark>,
     /// Its end, if it came to that.
@@ -48,6 +50,8 @@ pub struct WorkflowRun<'a> {
     pub template: &'a Template,
     /// The request that started it.
     pub start: Option<&'a Start>,
+    /// Set when it was due and held back.
+    pub shed: Option<&'a Shed>,
     /// Its end as the load saw it.
     pub observed: Option<&'a Observed>,
     /// What the target told of it; more than one when one start made several workflows.
@@ -66,7 +70,8 @@ impl<'a> Joined<'a> {
             let mut workflows = Vec::new();
             for planned in plan.workflows.iter().filter(|w| w.level == level.name) {
                 at.insert((&level.name, planned.index), (levels.len(), workflows.len()));
-                workflows.push(WorkflowRun::new(planned, template));
+                let own = planned.template.as_deref().and_then(|name| plan.template(name));
+                workflows.push(WorkflowRun::new(planned, own.unwrap_or(template)));
             }
             let began = history.began.iter().find(|m| m.level == level.name);
             let ended = history.ended.iter().find(|m| m.level == level.name);
@@ -77,7 +82,9 @@ impl<'a> Joined<'a> {
                 name => name == level.name,
             };
             let calls = history.calls.iter().filter(of_level).collect();
-            levels.push(LevelRun { level, template, began, ended, workflows, calls });
+            let mixed: Vec<&Template> = level.mix.iter().filter_map(|p| plan.template(&p.template)).collect();
+            let templates = if mixed.is_empty() { vec![template] } else { mixed };
+            levels.push(LevelRun { level, template, templates, began, ended, workflows, calls });
         }
         let mut place = |level: &str, index: u64, put: &mut dyn FnMut(&mut WorkflowRun<'a>)| {
             if let Some((l, w)) = at.get(&(level, index)) {
@@ -86,6 +93,9 @@ impl<'a> Joined<'a> {
         };
         for r in &history.starts {
             place(&r.level, r.index, &mut |w| w.start = Some(r));
+        }
+        for r in &history.shed {
+            place(&r.level, r.index, &mut |w| w.shed = Some(r));
         }
         for r in &history.observed {
             place(&r.level, r.index, &mut |w| w.observed = Some(r));
@@ -127,6 +137,11 @@ impl<'a> LevelRun<'a> {
         self.began.map_or(&self.level.slots, |b| &b.slots)
     }
 
+    /// True when it starts several templates.
+    pub fn is_mixed(&self) -> bool {
+        self.templates.len() > 1
+    }
+
     /// All executions of the level.
     pub fn executions(&self) -> impl Iterator<Item = &'a Execution> {
         self.workflows.iter().flat_map(|w| w.executions.iter().copied())
@@ -140,7 +155,15 @@ impl<'a> LevelRun<'a> {
 
 impl<'a> WorkflowRun<'a> {
     fn new(planned: &'a Workflow, template: &'a Template) -> Self {
-        Self { planned, template, start: None, observed: None, finals: Vec::new(), executions: Vec::new() }
+        Self {
+            planned,
+            template,
+            start: None,
+            shed: None,
+            observed: None,
+            finals: Vec::new(),
+            executions: Vec::new(),
+        }
     }
 
     /// How a finding names it: `10x #17`, with the target's id where there is one.

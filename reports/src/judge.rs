@@ -70,12 +70,18 @@ pub struct Summary {
 pub struct LevelSummary {
     /// Its name.
     pub name: String,
-    /// The template that it started.
+    /// The template that it started; of a mix their names, joined by ` + `.
     pub template: String,
     /// How load was offered.
     pub model: Model,
-    /// Workflows in flight.
+    /// Closed load: workflows kept in flight. Open load: the most in flight, past which arrivals are shed.
     pub concurrency: u32,
+    /// Open load: arrivals per real second in the plan, the mean over its stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_per_s: Option<f64>,
+    /// Open load: arrivals that were held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<u64>,
     /// Workflows asked for: their starts were sent, whatever came of them.
     pub n: u64,
     /// Of those, completed.
@@ -164,9 +170,15 @@ fn exit_code(verdict: Verdict, valid: bool, interrupted: bool) -> u8 {
 fn level_summary(level: &LevelRun<'_>, speed: f64) -> LevelSummary {
     LevelSummary {
         name: level.level.name.clone(),
-        template: level.template.name.clone(),
+        template: level.templates.iter().map(|t| t.name.as_str()).collect::<Vec<_>>().join(" + "),
         model: level.level.model,
         concurrency: level.level.concurrency,
+        offered_per_s: measure::offered_per_s(level),
+        shed: level
+            .level
+            .open
+            .as_ref()
+            .map(|_| level.workflows.iter().filter(|w| w.shed.is_some()).count() as u64),
         n: level.workflows.iter().filter(|w| w.attempted()).count() as u64,
         completed: level.completed().filter(|w| w.started()).count() as u64,
         window_s: level.window_s(),

@@ -96,8 +96,82 @@ impl Template {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Model {
-    /// N workflows are kept in flight.
+    /// N workflows are kept in flight: a slow target is asked less.
     Closed,
+    /// Workflows arrive at instants that were drawn before, whatever the target does.
+    Open,
+}
+
+impl Model {
+    /// Its name, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// One of the templates of a level that mixes several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The template.
+    pub template: String,
+    /// Its share of the arrivals, relative to the other parts.
+    pub weight: f64,
+}
+
+/// A stage of open load.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Stage {
+    /// Arrivals at a rate that goes evenly from one value to another, or stays.
+    Rate {
+        /// Arrivals per real second at its beginning.
+        from_per_s: f64,
+        /// And at its end.
+        to_per_s: f64,
+        /// Real seconds.
+        length_s: f64,
+    },
+    /// So many arrivals at one instant.
+    Burst {
+        /// Their number.
+        count: u64,
+    },
+    /// Nothing arrives.
+    Pause {
+        /// Real seconds.
+        length_s: f64,
+    },
+}
+
+impl Stage {
+    /// How long it takes, real seconds.
+    pub fn length_s(&self) -> f64 {
+        match self {
+            Self::Rate { length_s, .. } | Self::Pause { length_s } => *length_s,
+            Self::Burst { .. } => 0.0,
+        }
+    }
+}
+
+/// What open load has that closed load hasn't.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The stages, one after another.
+    pub stages: Vec<Stage>,
+    /// True when the scenario studies what happens past the cap, so that reaching it invalidates nothing.
+    pub may_shed: bool,
+}
+
+impl Open {
+    /// Real seconds from the beginning to the end of the last stage.
+    pub fn length_s(&self) -> f64 {
+        self.stages.iter().map(Stage::length_s).sum()
+    }
 }
 
 /// A level of load.
@@ -106,14 +180,20 @@ pub enum Model {
 pub struct Level {
     /// Its name, unique in the scenario: `baseline-1x`, `1x`, `3x`, `10x`.
     pub name: String,
-    /// The template that it starts.
+    /// The template that it starts; of several, the first.
     pub template: String,
+    /// All of them, when they are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Part>,
     /// How load is offered.
     pub model: Model,
-    /// Workflows in flight.
+    /// Closed load: workflows kept in flight. Open load: the most in flight, past which arrivals are shed.
     pub concurrency: u32,
-    /// Workflows that each place in flight starts, one after another.
+    /// Closed load: workflows that each place in flight starts, one after another. Open load: 0.
     pub waves: u32,
+    /// Of open load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<Open>,
     /// Slots of each pool.
     pub slots: BTreeMap<String, u32>,
     /// Real seconds after the last start by which everything must be terminal.
@@ -130,6 +210,15 @@ pub struct Workflow {
     pub index: u64,
     /// The correlation id that the start carries.
     pub correlation_id: String,
+    /// Its template, where the level mixes several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Open load: when it arrives, real nanoseconds after the beginning of the level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_ns: Option<u64>,
+    /// Bytes that its input is padded with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_bytes: Option<u64>,
     /// Drawn duration of each task, workflow seconds, by reference name.
     pub durations_s: BTreeMap<String, f64>,
 }
@@ -158,7 +247,10 @@ impl Plan {
             let line: Line = jsonl::parse(file, number, line)?;
             let (unique, known) = match &line {
                 Line::Template(t) => (format!("template `{}`", t.name), true),
-                Line::Level(l) => (format!("level `{}`", l.name), plan.template(&l.template).is_some()),
+                Line::Level(l) => {
+                    let mut named = l.mix.iter().map(|part| &part.template).chain([&l.template]);
+                    (format!("level `{}`", l.name), named.all(|name| plan.template(name).is_some()))
+                }
                 Line::Workflow(w) => {
                     (format!("workflow {} of level `{}`", w.index, w.level), plan.level(&w.level).is_some())
                 }

@@ -4,6 +4,7 @@ use crate::gate::{Gate, Verdict};
 use crate::history::History;
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
+use crate::plan::Model;
 use crate::statistics;
 use crate::strangers;
 use serde::{Deserialize, Serialize};
@@ -85,13 +86,17 @@ fn whole(history: &History) -> SelfCheck {
 
 fn all_started(run: &Joined<'_>) -> SelfCheck {
     let planned = run.workflows().count();
+    // What was shed is told by another check, which says whether it may be.
     let tried = run.workflows().filter(|w| w.attempted()).count();
+    let shed = run.workflows().filter(|w| w.shed.is_some() && !w.attempted()).count();
     let levels = run.levels.iter().filter(|l| l.window_ns().is_some()).count();
+    let held_back = if shed > 0 { format!(" ({shed} were shed)") } else { String::new() };
     let text = format!(
-        "{tried} of {planned} planned workflows were asked for, {levels} of {} levels ran to their end",
+        "{tried} of {planned} planned workflows were asked for{held_back}, {levels} of {} levels ran to their end",
         run.levels.len()
     );
-    let verdict = if tried == planned && levels == run.levels.len() { Verdict::Pass } else { Verdict::Fail };
+    let verdict =
+        if tried + shed == planned && levels == run.levels.len() { Verdict::Pass } else { Verdict::Fail };
     SelfCheck { name: "plan_followed".to_owned(), level: None, verdict, text }
 }
 
@@ -121,10 +126,19 @@ fn late(what: &str, samples: &crate::histogram::Distribution) -> (Verdict, Strin
 fn caps(level: &LevelRun<'_>) -> (Verdict, String) {
     match level.ended {
         None => (Verdict::Unknown, "the level has no end".to_owned()),
-        Some(end) if end.cap_reached => (
-            Verdict::Fail,
-            "driver-limited: load was shed because a cap of the driver was reached".to_owned(),
-        ),
+        Some(end) if end.cap_reached || level.workflows.iter().any(|w| w.shed.is_some()) => {
+            let shed = level.workflows.iter().filter(|w| w.shed.is_some()).count();
+            let text = format!(
+                "{shed} of {} arrivals were shed because {} workflows were in flight",
+                level.workflows.len(),
+                level.level.concurrency
+            );
+            if level.level.open.as_ref().is_some_and(|open| open.may_shed) {
+                (Verdict::Pass, format!("{text}, which the scenario studies (may_shed)"))
+            } else {
+                (Verdict::Fail, format!("driver-limited: {text}: raise in_flight_cap, or lower the rate"))
+            }
+        }
         Some(_) => (Verdict::Pass, "no cap of the driver was reached".to_owned()),
     }
 }
@@ -165,7 +179,7 @@ fn driver_cpu(level: &LevelRun<'_>, history: &History, measures: &[Measure]) -> 
 
 fn durations_unknown(run: &Joined<'_>, measures: &[Measure], wanted: bool) -> Option<String> {
     let mut seen = false;
-    for level in run.levels.iter().filter(|l| l.level.concurrency == 1) {
+    for level in run.levels.iter().filter(|l| l.level.model == Model::Closed && l.level.concurrency == 1) {
         seen = true;
         let name = format!("{}/overhead_max_ratio", level.level.name);
         let Some(ratio) = measure::find(measures, &name).and_then(|m| m.value) else {

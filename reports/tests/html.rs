@@ -98,6 +98,7 @@ fn gate(name: &str, measure: &str, at_most: f64) -> Gate {
         measure: measure.into(),
         at_least: None,
         at_most: Some(at_most),
+        sure: false,
         duration: false,
     }
 }

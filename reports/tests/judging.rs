@@ -15,7 +15,14 @@ use std::fs;
 use std::path::Path;
 
 fn gate(measure: &str, at_most: f64, duration: bool) -> Gate {
-    Gate { name: measure.into(), measure: measure.into(), at_least: None, at_most: Some(at_most), duration }
+    Gate {
+        name: measure.into(),
+        measure: measure.into(),
+        at_least: None,
+        at_most: Some(at_most),
+        sure: false,
+        duration,
+    }
 }
 
 fn sound() -> (Plan, History) {

@@ -4,7 +4,7 @@ mod doctor;
 mod engine;
 mod judge;
 mod list;
-mod load_closed;
+mod load;
 mod run;
 mod welcome;
 mod worker;
@@ -40,9 +40,9 @@ enum Command {
     Worker(worker::Args),
     /// Run the reference engine.
     Engine(engine::Args),
-    /// Run one level of closed load (started by `run`).
+    /// Run one level of load (started by `run`).
     #[command(hide = true)]
-    LoadClosed(load_closed::Args),
+    Load(load::Args),
 }
 
 /// Runs the command that `arguments` ask for and returns the exit code.
@@ -62,7 +62,7 @@ pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Worker(args)) => on_tokio("info", worker::run(args)),
         Some(Command::Engine(args)) => on_tokio("info", engine::run(args)),
-        Some(Command::LoadClosed(args)) => load_closed::run(&args),
+        Some(Command::Load(args)) => load::run(&args),
     }
 }
 

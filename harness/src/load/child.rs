@@ -7,7 +7,7 @@ use shakedown_chaos::substrate::local::{Node, Ready, Spec};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The child says when its first place in flight fell free; it has its own start-up and one request to do before.
+/// The child says when the level began; it has its own start-up and one request to do before.
 const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running load child.
@@ -15,7 +15,7 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 pub struct LoadChild {
     /// Its process.
     pub node: Node,
-    /// When its first place in flight fell free, monotonic nanoseconds.
+    /// When the level began, monotonic nanoseconds.
     pub began_ns: u64,
     /// Where it writes its records.
     pub records: PathBuf,
@@ -34,13 +34,7 @@ pub fn start(spec: &LoadSpec, folder: &Path) -> anyhow::Result<LoadChild> {
     let node = Node::spawn(&Spec {
         name: format!("the load of level {}", spec.level),
         program,
-        args: vec![
-            "load-closed".into(),
-            "--spec".into(),
-            spec_file.into(),
-            "--out".into(),
-            records.clone().into(),
-        ],
+        args: vec!["load".into(), "--spec".into(), spec_file.into(), "--out".into(), records.clone().into()],
         env: vec![],
         log: file("log"),
         ready: Some(Ready { prefix: BEGAN.to_owned(), within: BEGIN_WITHIN }),

@@ -1,6 +1,6 @@
 //! Closed load on goose: one `execute()` for a level, our recorder inside. Runs in the load child only.
 
-use super::spec::{BEGAN, LoadSpec};
+use super::spec::{BEGAN, LoadSpec, Shape};
 use super::watch;
 use crate::clock;
 use crate::journal::{self, Journal};
@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use goose::client::GooseClientBuilder;
 use goose::config::GooseConfiguration;
 use goose::prelude::*;
-use serde_json::json;
 use shakedown_reports::history::{Call, Observed, Outcome, Record, Start};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +21,8 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// What all places in flight share.
 struct Level {
     spec: LoadSpec,
+    concurrency: u32,
+    waves: u32,
     journal: Journal,
     places: AtomicU64,
     began: AtomicBool,
@@ -50,7 +51,11 @@ struct Sent {
 /// The file can't be written, or goose refuses the level.
 pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
     let (journal, writer) = journal::open(out).with_context(|| format!("cannot write {}", out.display()))?;
-    let level = Level { spec, journal, places: AtomicU64::new(0), began: AtomicBool::new(false) };
+    let Shape::Closed { concurrency, waves } = spec.shape else {
+        anyhow::bail!("an open level was given to the driver of closed load")
+    };
+    let (places, began) = (AtomicU64::new(0), AtomicBool::new(false));
+    let level = Level { spec, concurrency, waves, journal, places, began };
     // One thread is enough for far more than a closed level asks for, and leaves the rest to target and workers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(attack(Arc::new(level)))?;
@@ -59,7 +64,7 @@ pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
 }
 
 async fn attack(level: Arc<Level>) -> anyhow::Result<()> {
-    let (users, waves) = (level.spec.concurrency.to_string(), level.spec.waves.to_string());
+    let (users, waves) = (level.concurrency.to_string(), level.waves.to_string());
     let host = level.spec.base.clone();
     // All places at once: goose's default is one more each second.
     let arguments = ["--host", &host, "-u", &users, "-r", "100000", "--iterations", &waves];
@@ -115,7 +120,7 @@ fn one_workflow(
 ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
     Box::pin(async move {
         let place = user.get_session_data_unchecked::<Place>().clone();
-        let index = place.wave * u64::from(level.spec.concurrency) + place.number;
+        let index = place.wave * u64::from(level.concurrency) + place.number;
         if let Some((workflow_id, started_ns)) = start(user, &level, index, place.free_ns).await {
             let observed = observe(user, &level, index, workflow_id, started_ns).await;
             level.journal.write(Record::Observed(observed));
@@ -126,11 +131,8 @@ fn one_workflow(
 
 async fn start(user: &GooseUser, level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> {
     let spec = &level.spec;
-    let correlation_id = format!("{}/{}/{index}", spec.run, spec.level);
-    let body = json!({
-        "name": spec.workflow, "version": spec.version, "correlationId": correlation_id,
-        "input": { "project": format!("{}-{index}", spec.level), "index": index },
-    });
+    let correlation_id = spec.correlation_id(index);
+    let body = spec.start_request(index);
     // Never sent twice: a start whose fate is unknown is settled by its correlation id when the run is over.
     let sent = send(user.client.post(format!("{}/workflow", spec.base)).json(&body)).await;
     let workflow_id = sent.text.as_ref().ok().map(|text| text.trim().trim_matches('"').to_owned());
@@ -157,8 +159,7 @@ async fn observe(
     started_ns: u64,
 ) -> Observed {
     let spec = &level.spec;
-    let expected_ns =
-        usize::try_from(index).ok().and_then(|at| spec.expected_ns.get(at)).copied().unwrap_or(0);
+    let expected_ns = spec.to_start(index).expected_ns;
     let give_up_ns = started_ns + spec.drain_ns.max(expected_ns);
     let url = format!("{}/workflow/{workflow_id}/status", spec.base);
     let mut last_sent_ns = started_ns;

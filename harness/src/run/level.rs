@@ -4,21 +4,20 @@ use super::Stage;
 use crate::clock;
 use crate::journal;
 use crate::load::child::{self, LoadChild};
-use crate::load::spec::LoadSpec;
-use crate::plan::critical_path_s;
-use crate::workers::Fleet;
+use crate::load::spec::{Definition, LoadSpec, Shape, ToStart};
+use crate::plan::{Plan, critical_path_s};
+use crate::workers::{Fleet, real_ns};
 use anyhow::Context;
 use shakedown_reports::history::{LevelEnd, LevelMark, Record, Start};
-use shakedown_reports::plan::{Level, Template};
+use shakedown_reports::plan::{Level, Model, Open, Workflow};
 use std::path::Path;
 use std::time::Duration;
 
 /// How often the load child and the target are looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How much longer than the sum of its drains a level may take before its load is taken for hung.
-const WATCHDOG: Duration = Duration::from_secs(60);
-/// How long a load that has nothing left to do may take to end: goose looks every half second.
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// How much longer than a workflow has to end a level may do nothing at all: every request has a deadline of 10 s,
+/// and goose looks every half second whether it is done.
+const STANDSTILL: Duration = Duration::from_secs(20);
 
 /// A level that was run.
 #[derive(Debug)]
@@ -34,11 +33,10 @@ pub struct LevelRun {
 /// # Errors
 /// The tool failed: the load can't be started, or its records can't be read.
 pub async fn run(stage: &mut Stage<'_>, fleet: &Fleet, level: &Level) -> anyhow::Result<LevelRun> {
-    let template = stage.plan.template_of(level).context("the plan has a level without its template")?;
-    let tasks = u64::from(level.concurrency) * u64::from(level.waves) * template.tasks.len() as u64;
+    let tasks = stage.plan.of_level(&level.name).map(|one| one.durations_s.len() as u64).sum();
     stage.progress.level(&level.name, tasks);
     fleet.resize(&level.slots);
-    let spec = spec(stage, level, template);
+    let spec = spec(stage, level)?;
     let logs = stage.directory.logs();
     let started = tokio::task::spawn_blocking(move || child::start(&spec, &logs)).await?;
     let mut load = started?;
@@ -53,11 +51,11 @@ pub async fn run(stage: &mut Stage<'_>, fleet: &Fleet, level: &Level) -> anyhow:
     let cut_short = look_after(stage, fleet, level, &mut load).await?;
     stage.sampler.now();
     load.node.kill()?;
-    let (starts, ended_ns) = take_over(stage, &load.records)?;
+    let TakenOver { starts, ended_ns, shed } = take_over(stage, &load.records)?;
     stage.journal.write(Record::LevelEnded(LevelEnd {
         level: level.name.clone(),
         at_ns: ended_ns.filter(|_| cut_short.is_none()).unwrap_or_else(clock::now_ns),
-        cap_reached: false,
+        cap_reached: shed > 0,
     }));
     Ok(LevelRun { starts, cut_short })
 }
@@ -70,8 +68,7 @@ async fn look_after(
     load: &mut LoadChild,
 ) -> anyhow::Result<Option<String>> {
     let done_before = fleet.executions();
-    let longest = Duration::from_secs_f64(level.drain_s * f64::from(level.waves)) + WATCHDOG + END_WITHIN;
-    let deadline_ns = clock::now_ns() + clock::nanos(longest);
+    let mut watchdog = Watchdog::new(level, stage.plan.longest_s(level, stage.order.speed));
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -85,39 +82,100 @@ async fn look_after(
         if let Some(why) = stage.host.lost() {
             return Ok(Some(why));
         }
-        if clock::now_ns() > deadline_ns {
-            return Ok(Some(format!("the load of level {} did not end within {longest:?}", level.name)));
+        let written = std::fs::metadata(&load.records).map_or(0, |file| file.len());
+        if let Some(why) = watchdog.bites((fleet.executions(), written)) {
+            return Ok(Some(format!("the load of level {} {why}", level.name)));
         }
     }
 }
 
-fn spec(stage: &Stage<'_>, level: &Level, template: &Template) -> LoadSpec {
-    let expected =
-        |durations_s| crate::workers::real_ns(critical_path_s(template, durations_s), stage.order.speed);
-    LoadSpec {
+fn spec(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadSpec> {
+    let mut names: Vec<&str> = level.mix.iter().map(|part| part.template.as_str()).collect();
+    if names.is_empty() {
+        names.push(&level.template);
+    }
+    let to_start = |one: &Workflow| {
+        let name = Plan::template_name(level, one);
+        let template = stage.plan.template(name).context("the plan has a workflow without its template")?;
+        Ok(ToStart {
+            definition: names.iter().position(|known| *known == name).unwrap_or(0),
+            expected_ns: real_ns(critical_path_s(template, &one.durations_s), stage.order.speed),
+            due_ns: one.due_ns.unwrap_or(0),
+            input_bytes: one.input_bytes.unwrap_or(0),
+        })
+    };
+    let version = |name: &str| stage.order.by_definition(name).map_or(1, |one| one.version);
+    let definition = |name: &&str| Definition { name: (*name).to_owned(), version: version(name) };
+    let (concurrency, waves) = (level.concurrency, level.waves);
+    Ok(LoadSpec {
         base: stage.host.target.base().to_owned(),
         run: stage.directory.name.clone(),
         level: level.name.clone(),
-        workflow: template.name.clone(),
-        version: stage.order.by_definition(&template.name).map_or(1, |one| one.version),
-        concurrency: level.concurrency,
-        waves: level.waves,
-        expected_ns: stage.plan.of_level(&level.name).map(|one| expected(&one.durations_s)).collect(),
-        drain_ns: crate::workers::real_ns(level.drain_s, 1.0),
+        definitions: names.iter().map(definition).collect(),
+        workflows: stage.plan.of_level(&level.name).map(to_start).collect::<anyhow::Result<_>>()?,
+        shape: match level.model {
+            Model::Closed => Shape::Closed { concurrency, waves },
+            Model::Open => Shape::Open { in_flight_cap: concurrency },
+        },
+        drain_ns: real_ns(level.drain_s, 1.0),
+    })
+}
+
+/// Ends a level that doesn't get on: no task was taken and the load has seen nothing for too long.
+struct Watchdog {
+    patience: Duration,
+    seen: (u64, u64),
+    since_ns: u64,
+}
+
+impl Watchdog {
+    fn new(level: &Level, longest_s: f64) -> Self {
+        // A stage of nothing is no standstill, and neither is a single long task.
+        let pauses_s = level.open.as_ref().map_or(0.0, Open::length_s);
+        let patience = Duration::from_secs_f64(level.drain_s + longest_s + pauses_s) + STANDSTILL;
+        Self { patience, seen: (0, 0), since_ns: clock::now_ns() }
+    }
+
+    /// Says why the level is to end, when what is done has not grown for too long.
+    fn bites(&mut self, done: (u64, u64)) -> Option<String> {
+        let now_ns = clock::now_ns();
+        if done != self.seen {
+            (self.seen, self.since_ns) = (done, now_ns);
+        }
+        let still = now_ns - self.since_ns;
+        (still > clock::nanos(self.patience))
+            .then(|| format!("did nothing for {:?}", Duration::from_nanos(still)))
     }
 }
 
-/// Puts the load child's records into the history. Returns its starts, and when the last workflow was seen ended.
-fn take_over(stage: &Stage<'_>, records: &Path) -> anyhow::Result<(Vec<Start>, Option<u64>)> {
+/// What the load child recorded.
+#[derive(Debug, Default)]
+struct TakenOver {
+    starts: Vec<Start>,
+    /// When the last workflow was seen ended, or the last arrival was turned away.
+    ended_ns: Option<u64>,
+    shed: u64,
+}
+
+/// Puts the load child's records into the history.
+fn take_over(stage: &Stage<'_>, records: &Path) -> anyhow::Result<TakenOver> {
     let records = journal::read(records).with_context(|| format!("cannot read {}", records.display()))?;
-    let (mut starts, mut ended_ns) = (Vec::new(), None);
+    let mut taken = TakenOver::default();
     for record in records {
-        match &record {
-            Record::Start(start) => starts.push(start.clone()),
-            Record::Observed(observed) => ended_ns = ended_ns.max(Some(observed.done_ns)),
-            _ => {}
-        }
+        let end_ns = match &record {
+            Record::Start(start) => {
+                taken.starts.push(start.clone());
+                Some(start.done_ns)
+            }
+            Record::Observed(observed) => Some(observed.done_ns),
+            Record::Shed(shed) => {
+                taken.shed += 1;
+                Some(shed.at_ns)
+            }
+            _ => None,
+        };
+        taken.ended_ns = taken.ended_ns.max(end_ns);
         stage.journal.write(record);
     }
-    Ok((starts, ended_ns))
+    Ok(taken)
 }

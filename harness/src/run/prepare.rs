@@ -69,7 +69,8 @@ pub fn prepare(scenario: Scenario, origin: &Origin) -> anyhow::Result<Order> {
     if let Some(twice) = names.iter().find(|name| names.iter().filter(|other| other == name).count() > 1) {
         bail!("{origin}: two workflows have definitions called {twice:?}; give one of them another name");
     }
-    let slowest = scenario.level.first().and_then(|level| workflows.get(&level.workflow));
+    let first = scenario.level.first().and_then(|level| level.workflows().next());
+    let slowest = first.and_then(|name| workflows.get(name));
     let speed = scenario.speed.resolve(slowest.map_or(0.0, |one| one.template.critical_path_s));
     let longest_s = workflows.values().map(|one| one.template.critical_path_s).fold(0.0, f64::max) / speed;
     if longest_s > LONGEST_S {

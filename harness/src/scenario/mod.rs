@@ -1,6 +1,8 @@
 //! Scenarios: one strict TOML file that holds the workload, the load and the gates.
 
 pub mod catalogue;
+pub mod distribution;
+pub mod load;
 pub mod overrides;
 pub mod read;
 pub mod slots;
@@ -8,6 +10,8 @@ pub mod speed;
 pub mod units;
 mod validate;
 
+use distribution::Distribution;
+use load::{Arrivals, Mode, Part, Stage};
 use serde::{Deserialize, Serialize};
 use shakedown_reports::gate::Gate;
 use slots::Slots;
@@ -42,6 +46,9 @@ pub struct Scenario {
     /// Durations are drawn between (1 − spread) and 1 times the table's.
     #[serde(default)]
     pub spread: f64,
+    /// Instead of `spread`: what each duration of the table is multiplied with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_factor: Option<Distribution>,
     /// How the workers behave.
     #[serde(default)]
     pub workers: Workers,
@@ -137,20 +144,56 @@ impl Timers {
     }
 }
 
-/// A level of load: so many workflows kept in flight.
+/// A level of load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
     /// Its name; the prefix of its measures.
     pub name: String,
-    /// Which of the scenario's workflows it starts.
-    pub workflow: String,
-    /// Workflows in flight.
-    pub concurrency: u32,
-    /// Workflows that each place in flight starts, one after another.
-    pub waves: u32,
+    /// Which of the scenario's workflows it starts; or a `mix`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Several workflows, each with its share of the starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Part>,
+    /// How load is offered.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Closed load: workflows in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Closed load: workflows that each place in flight starts, one after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waves: Option<u32>,
+    /// Open load: how arrivals lie within a stage; `poisson` unless it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Arrivals>,
+    /// Open load: workflows in flight past which arrivals are shed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_cap: Option<u32>,
+    /// Open load: true when shedding is what it studies, so that reaching the cap does not invalidate the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_shed: bool,
+    /// Bytes that the input of each workflow is padded with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_bytes: Option<Distribution>,
     /// Slots of the pools of workers.
     pub slots: Slots,
     /// Real time that a workflow has to become terminal.
     pub drain: RealTime,
+    /// Open load: stages, one after another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+}
+
+impl Level {
+    /// The scenario's names of all workflows that it starts.
+    pub fn workflows(&self) -> impl Iterator<Item = &str> {
+        self.workflow.iter().chain(self.mix.iter().map(|part| &part.workflow)).map(String::as_str)
+    }
+
+    /// Closed load: workflows kept in flight. Open load: the most in flight.
+    pub fn in_flight(&self) -> u32 {
+        self.concurrency.or(self.in_flight_cap).unwrap_or(0)
+    }
 }

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn values_are_set_where_they_are_named() {
-        assert_eq!(with("level.1x.waves=7").unwrap().level[0].waves, 7);
+        assert_eq!(with("level.1x.waves=7").unwrap().level[0].waves, Some(7));
         assert!((with("workers.failure_rate=0.5").unwrap().workers.failure_rate - 0.5).abs() < 1e-9);
         assert_eq!(with("title=another one").unwrap().title, "another one");
         assert!((with("level.1x.drain=5 s").unwrap().level[0].drain.seconds() - 5.0).abs() < 1e-9);

@@ -101,6 +101,11 @@ impl Conductor {
         self.post("/workflow", request).await
     }
 
+    /// Reads the status of a workflow.
+    pub async fn status(&self, workflow_id: &str) -> Exchange {
+        self.get(&format!("/workflow/{}/status", encode(workflow_id))).await
+    }
+
     /// Reads a workflow with its tasks.
     pub async fn workflow(&self, workflow_id: &str) -> (Exchange, Option<StoredWorkflow>) {
         let exchange = self.get(&format!("/workflow/{}?includeTasks=true", encode(workflow_id))).await;
@@ -184,6 +189,15 @@ pub fn started_id(exchange: &Exchange) -> Option<String> {
     let quoted: Option<String> = json(exchange);
     let id = quoted.unwrap_or_else(|| String::from_utf8_lossy(&exchange.body).trim().to_owned());
     (!id.is_empty()).then_some(id)
+}
+
+/// The status in the answer to [`Conductor::status`].
+pub fn status_in(exchange: &Exchange) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        status: String,
+    }
+    json::<Told>(exchange).map(|told| told.status)
 }
 
 /// Percent-encodes one segment of a path or one value of a query; Conductor's own clients encode `/` too.

@@ -2,19 +2,24 @@
 
 use crate::plan::Plan;
 use crate::target::wire::PolledTask;
-use shakedown_reports::plan::{Template, TemplateTask};
+use shakedown_reports::plan::{Level, Template, TemplateTask};
 use std::collections::{BTreeMap, HashMap};
 
 /// Everything that workers know of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Assignments {
     run: String,
-    /// Index of the template of each level.
-    levels: HashMap<String, usize>,
-    durations_s: HashMap<(String, u64), BTreeMap<String, f64>>,
+    /// What was planned for each workflow, by level and index: its template, and its durations.
+    planned: HashMap<String, Vec<Planned>>,
     templates: Vec<Template>,
     /// Names of the steps inside tasks in the order in which they are done, by reference name.
     step_order: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Clone)]
+struct Planned {
+    template: usize,
+    durations_s: BTreeMap<String, f64>,
 }
 
 /// What is to be done for one task.
@@ -34,16 +39,16 @@ impl Assignments {
     /// The assignments of a run.
     pub fn of_plan(run: &str, plan: &Plan) -> Self {
         let position = |name: &str| plan.templates.iter().position(|template| template.name == name);
-        let levels = plan.levels.iter();
-        let workflows = plan.workflows.iter();
+        let of_level = |level: &Level| {
+            let planned = plan.of_level(&level.name).filter_map(|one| {
+                let template = position(Plan::template_name(level, one))?;
+                Some(Planned { template, durations_s: one.durations_s.clone() })
+            });
+            (level.name.clone(), planned.collect())
+        };
         Self {
             run: run.to_owned(),
-            levels: levels
-                .filter_map(|level| Some((level.name.clone(), position(&level.template)?)))
-                .collect(),
-            durations_s: workflows
-                .map(|one| ((one.level.clone(), one.index), one.durations_s.clone()))
-                .collect(),
+            planned: plan.levels.iter().map(of_level).collect(),
             templates: plan.templates.clone(),
             step_order: BTreeMap::new(),
         }
@@ -86,9 +91,9 @@ impl Assignments {
 
     fn planned(&self, task: &PolledTask) -> Option<Job> {
         let (level, index) = parse(&self.run, task.correlation_id.as_deref()?)?;
-        let template = &self.templates[*self.levels.get(level)?];
-        let durations_s = self.durations_s.get(&(level.to_owned(), index))?;
-        let work_s = *durations_s.get(&task.reference_task_name)?;
+        let planned = self.planned.get(level)?.get(usize::try_from(index).ok()?)?;
+        let template = &self.templates[planned.template];
+        let work_s = *planned.durations_s.get(&task.reference_task_name)?;
         let nominal = template.tasks.iter().find(|known| known.reference == task.reference_task_name)?;
         Some(Job { level: level.to_owned(), index, work_s, steps_s: self.steps(nominal, work_s) })
     }

@@ -103,8 +103,7 @@ impl Drop for Timer {
 }
 
 fn run(shared: &Shared) {
-    // SAFETY: prctl with integers; it sets the slack of this thread's own timers (the default is 50 µs).
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_000, 0, 0, 0) };
+    clock::precise_sleeps();
     let mut state = shared.lock();
     while !state.closed {
         let now_ns = clock::now_ns();

@@ -91,8 +91,9 @@ impl Evidence {
 
 /// Every check, in the order in which a report shows them.
 pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
-    let has_order = run.levels.iter().any(|l| l.template.tasks.iter().any(|t| !t.after.is_empty()));
-    let has_flow = run.levels.iter().any(|l| l.template.tasks.iter().any(|t| !t.carries.is_empty()));
+    let tasks = || run.levels.iter().flat_map(|l| &l.templates).flat_map(|t| &t.tasks);
+    let has_order = tasks().any(|t| !t.after.is_empty());
+    let has_flow = tasks().any(|t| !t.carries.is_empty());
     let mut stuck = stuck::check(run).result("stuck", "started workflows", true);
     if run.history.interrupted() {
         // Nobody waited for the end of what was in flight.

@@ -34,6 +34,8 @@ pub enum Record {
     LevelEnded(LevelEnd),
     /// The load asked the target to start a workflow.
     Start(Start),
+    /// An arrival of open load that was not sent, because too many workflows were in flight.
+    Shed(Shed),
     /// The load saw a workflow terminal (or gave up waiting for it).
     Observed(Observed),
     /// One of the harness's workers did a task.
@@ -150,6 +152,22 @@ pub struct Start {
     /// Why it is not ok.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// An arrival that the driver held back: it was due, and never asked of the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shed {
+    /// Name of the level.
+    pub level: String,
+    /// Index of the workflow in its level's plan.
+    pub index: u64,
+    /// When the plan wanted it.
+    pub due_ns: u64,
+    /// When it was held back.
+    pub at_ns: u64,
+    /// Workflows in flight at that instant.
+    pub in_flight: u64,
 }
 
 /// The load saw a workflow's end.

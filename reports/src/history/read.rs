@@ -2,7 +2,7 @@
 
 use super::{
     Call, DiskSyncs, Execution, FinalWorkflow, Footer, Header, HostUsage, LevelEnd, LevelMark, Note,
-    OLDEST_VERSION, Observed, Record, Resource, SCHEMA_VERSION, Start,
+    OLDEST_VERSION, Observed, Record, Resource, SCHEMA_VERSION, Shed, Start,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub struct History {
     pub ended: Vec<LevelEnd>,
     /// Starts of workflows.
     pub starts: Vec<Start>,
+    /// Arrivals that were held back.
+    pub shed: Vec<Shed>,
     /// Ends of workflows as the load saw them.
     pub observed: Vec<Observed>,
     /// What the workers did.
@@ -80,6 +82,7 @@ impl History {
             began: Vec::new(),
             ended: Vec::new(),
             starts: Vec::new(),
+            shed: Vec::new(),
             observed: Vec::new(),
             executions: Vec::new(),
             calls: Vec::new(),
@@ -99,6 +102,7 @@ impl History {
             Record::LevelBegan(r) => self.began.push(r),
             Record::LevelEnded(r) => self.ended.push(r),
             Record::Start(r) => self.starts.push(r),
+            Record::Shed(r) => self.shed.push(r),
             Record::Observed(r) => self.observed.push(r),
             Record::Execution(r) => self.executions.push(r),
             Record::Call(r) => self.calls.push(r),

@@ -3,6 +3,7 @@
 use super::{Measure, Scale, duration, percentiles};
 use crate::histogram::Distribution;
 use crate::joined::{Joined, LevelRun};
+use crate::plan::Template;
 use crate::statistics::{median, median_growth};
 use std::collections::BTreeMap;
 
@@ -16,8 +17,9 @@ pub(super) fn measure(run: &Joined<'_>, out: &mut Vec<Measure>) {
         if let Some(baseline) = run.level(BASELINE) {
             out.push(saving(baseline, reference));
         }
-        let others = run.levels.iter().filter(|l| l.level.name != REFERENCE);
-        for other in others.filter(|l| l.template.name == reference.template.name) {
+        let others = run.levels.iter().filter(|l| l.level.name != REFERENCE && !l.is_mixed());
+        let alike = |l: &&LevelRun<'_>| !reference.is_mixed() && l.template.name == reference.template.name;
+        for other in others.filter(alike) {
             let growth = median_growth(&pairs(reference, other));
             out.push(Measure::estimate(format!("slowdown_{}", other.level.name), growth, Scale::RATIO));
         }
@@ -47,8 +49,9 @@ fn makespans(level: &LevelRun<'_>) -> BTreeMap<u64, f64> {
 }
 
 /// How long one step inside a task took in the executions that count, workflow seconds.
-fn steps(levels: &[&LevelRun<'_>], reference: &str, step: &str) -> Vec<f64> {
-    let accepted = levels.iter().flat_map(|l| &l.workflows).filter_map(|w| w.accepted(reference));
+fn steps(levels: &[&LevelRun<'_>], template: &Template, reference: &str, step: &str) -> Vec<f64> {
+    let workflows = levels.iter().flat_map(|l| &l.workflows).filter(|w| w.template.name == template.name);
+    let accepted = workflows.filter_map(|w| w.accepted(reference));
     accepted.filter_map(|e| e.steps_s.get(step).copied()).collect()
 }
 
@@ -57,25 +60,28 @@ fn steps(levels: &[&LevelRun<'_>], reference: &str, step: &str) -> Vec<f64> {
 ///
 /// A task works for the same time whatever the load, so levels can be pooled where one has too few samples.
 fn pooled_by_template(run: &Joined<'_>, out: &mut Vec<Measure>) {
-    let mut templates: Vec<&crate::plan::Template> = Vec::new();
+    let mut templates: Vec<&Template> = Vec::new();
     for level in &run.levels {
-        if templates.iter().all(|t| t.name != level.template.name) {
-            templates.push(level.template);
+        for template in &level.templates {
+            if templates.iter().all(|t| t.name != template.name) {
+                templates.push(template);
+            }
         }
     }
     for template in templates {
         let levels: Vec<&LevelRun<'_>> =
-            run.levels.iter().filter(|l| l.template.name == template.name).collect();
+            run.levels.iter().filter(|l| l.templates.iter().any(|t| t.name == template.name)).collect();
         for task in &template.tasks {
             let mut pooled = Distribution::default();
-            levels.iter().for_each(|l| pooled.merge(&duration::task_runs(l, &task.reference)));
+            levels.iter().for_each(|l| pooled.merge(&duration::task_runs(l, template, &task.reference)));
             let name = |p: &str| format!("TEMPLATE:{}/task_run_{p}_s.{}", template.name, task.reference);
             percentiles(out, &pooled, &[50, 95], name, Scale::workflow(run.speed));
             for step in task.steps_s.keys() {
                 let name = format!("TEMPLATE:{}/step_run_p50_s.{}.{step}", template.name, task.reference);
                 // Workers tell steps in workflow seconds already.
                 let scale = Scale { factor: 1.0, ..Scale::workflow(run.speed) };
-                out.push(Measure::estimate(name, median(&steps(&levels, &task.reference, step)), scale));
+                let steps = steps(&levels, template, &task.reference, step);
+                out.push(Measure::estimate(name, median(&steps), scale));
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::{Clock, Measure, Scale, percentiles};
 use crate::histogram::Distribution;
 use crate::joined::{LevelRun, WorkflowRun};
+use crate::plan::Template;
 
 pub(super) fn measure(level: &LevelRun<'_>, speed: f64, out: &mut Vec<Measure>) {
     let name = |n: &str| format!("{}/{n}", level.level.name);
@@ -17,8 +18,10 @@ pub(super) fn measure(level: &LevelRun<'_>, speed: f64, out: &mut Vec<Measure>) 
         level.completed().filter_map(|w| Some(w.observed?.done_ns.saturating_sub(w.start?.due_ns))).collect();
     percentiles(out, &responses, &[50, 95, 99], |p| name(&format!("response_{p}_s")), Scale::HARNESS_S);
 
-    for task in &level.template.tasks {
-        let runs = task_runs(level, &task.reference);
+    // Templates of a mix may share names of tasks; the measures `TEMPLATE:…` tell them apart.
+    let tasks = level.template.tasks.iter().filter(|_| !level.is_mixed());
+    for task in tasks {
+        let runs = task_runs(level, level.template, &task.reference);
         let named = |p: &str| name(&format!("task_run_{p}_s.{}", task.reference));
         percentiles(out, &runs, &[50, 95], named, scale);
     }
@@ -32,10 +35,11 @@ fn extremes(out: &mut Vec<Measure>, samples: &Distribution, min: String, max: St
 }
 
 /// Work times of the executions of one task that count, real nanoseconds.
-pub(super) fn task_runs(level: &LevelRun<'_>, reference: &str) -> Distribution {
+pub(super) fn task_runs(level: &LevelRun<'_>, template: &Template, reference: &str) -> Distribution {
     level
         .workflows
         .iter()
+        .filter(|w| w.template.name == template.name)
         .filter_map(|w| w.accepted(reference))
         .map(|e| e.finished_ns.saturating_sub(e.started_ns))
         .collect()

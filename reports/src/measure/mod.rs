@@ -4,12 +4,15 @@
 
 mod across;
 mod api;
+mod backlog;
+mod drift;
 mod driver;
 mod duration;
 mod host;
 mod queue;
 mod requests;
 mod resource;
+mod starts;
 mod success;
 mod throughput;
 mod turnaround;
@@ -18,9 +21,11 @@ pub(crate) use api::samples as api_samples;
 pub(crate) use driver::{lags, overruns};
 pub(crate) use queue::{busy_share, wait_ns};
 pub(crate) use resource::Counter;
+pub(crate) use starts::offered_per_s;
 
 use crate::histogram::Distribution;
 use crate::joined::Joined;
+use crate::plan::Model;
 use crate::statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
@@ -55,8 +60,11 @@ pub struct Measure {
     pub method: String,
     /// The clock that it is on.
     pub clock: Clock,
-    /// `s`, `ms`, `ratio`, `count`, `1/s`, `MiB`, `MiB/min`.
+    /// `s`, `ms`, `ratio`, `count`, `1/s`, `MiB`, `MiB/min`, `1/min`.
     pub unit: String,
+    /// How the load of its level was offered: a closed figure hides what an open one shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Model>,
     /// Why there is no value: `needs 59`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
@@ -88,6 +96,8 @@ impl Scale {
     const MIB: Self = Self { clock: Clock::None, unit: "MiB", factor: 1.0 };
     /// Memory per real minute.
     const MIB_PER_MIN: Self = Self { clock: Clock::Harness, unit: "MiB/min", factor: 1.0 };
+    /// Growth per real minute, as a share or a number.
+    const PER_MIN: Self = Self { clock: Clock::Harness, unit: "1/min", factor: 1.0 };
     /// Things per real second.
     const PER_S: Self = Self { clock: Clock::Harness, unit: "1/s", factor: 1.0 };
 }
@@ -104,6 +114,7 @@ impl Measure {
             method: estimate.method.to_owned(),
             clock: scale.clock,
             unit: scale.unit.to_owned(),
+            load: None,
             missing: estimate.missing,
         }
     }
@@ -150,16 +161,21 @@ fn percentiles(
 pub fn all(run: &Joined<'_>) -> Vec<Measure> {
     let mut out = Vec::new();
     for level in &run.levels {
+        let before = out.len();
         success::measure(level, &mut out);
         duration::measure(level, run.speed, &mut out);
         queue::measure(level, run.speed, &mut out);
         api::measure(level, &mut out);
         requests::measure(level, &mut out);
+        starts::measure(level, &mut out);
         throughput::measure(level, &mut out);
+        backlog::measure(level, &mut out);
+        drift::measure(level, &mut out);
         turnaround::measure(level, run.history, &mut out);
         driver::measure(level, run.history, &mut out);
         resource::measure(level, run.history, &mut out);
         host::measure(level, run.history, &mut out);
+        out[before..].iter_mut().for_each(|m| m.load = Some(level.level.model));
     }
     across::measure(run, &mut out);
     resource::peaks(run.history, &mut out);

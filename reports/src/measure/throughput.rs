@@ -43,7 +43,9 @@ fn littles_law(level: &LevelRun<'_>, name: String) -> Measure {
         }
         let until = workflow.observed.map_or(ended, |o| o.done_ns).min(ended);
         in_flight_s += until.saturating_sub(start.sent_ns.max(began)) as f64 / 1e9;
-        unsure_s += workflow.observed.map_or(0, |o| o.resolution_ns) as f64 / 1e9;
+        // When the target created it is known no better than the start took, and its end than the reads lie apart.
+        let answered_ns = start.done_ns.saturating_sub(start.sent_ns);
+        unsure_s += (answered_ns + workflow.observed.map_or(0, |o| o.resolution_ns)) as f64 / 1e9;
         served_s += (record.ended_ms - record.created_ms) as f64 / 1e3;
         count += 1;
     }

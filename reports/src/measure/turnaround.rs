@@ -24,7 +24,7 @@ pub(super) fn measure(level: &LevelRun<'_>, history: &History, out: &mut Vec<Mea
     let name = |n: &str| format!("{}/{n}", level.level.name);
     let turnarounds: Distribution = level.completed().filter_map(turnaround_ns).collect();
     percentiles(out, &turnarounds, &[50, 95], |p| name(&format!("turnaround_{p}_ms")), Scale::HARNESS_MS);
-    let Some(sync) = sync_ns(history) else { return };
+    let Some(sync) = sync_ns(history).filter(|_| !level.is_mixed()) else { return };
     let median = turnarounds.percentile(0.5);
     let allowed_ms = allowed_ms(level.template.tasks.len(), sync);
     let scale = Scale { factor: 1e-6 / allowed_ms, ..Scale::RATIO };

@@ -83,7 +83,7 @@ fn gates(summary: &Summary, out: &mut Vec<String>) {
 
 fn levels(summary: &Summary, out: &mut Vec<String>) {
     let rows = summary.levels.iter().map(|l| terminal::level_row(summary, l));
-    table(out, "Levels (closed load)", &terminal::LEVEL_HEADER, rows.collect());
+    table(out, "Levels", &terminal::LEVEL_HEADER, rows.collect());
     for level in &summary.levels {
         if let Some(bottleneck) = &level.bottleneck {
             out.push(format!("- {}: {}", escaped(&level.name), escaped(&bottleneck.sentence)));
@@ -140,7 +140,8 @@ fn measures(summary: &Summary, out: &mut Vec<String>) {
     out.push("</details>".to_owned());
     out.push(String::new());
     out.push(
-        "Load was closed: a workflow is due when its place falls free, so a slow target is also asked less. \
+        "Under closed load a workflow is due when its place falls free, so a slow target is also asked less, and what \
+         it did to those who did not get to ask isn't in the figures; under open load it is due when it arrives. \
          Intervals are 95 % order-statistic intervals. Samples of one run are not independent, and the tasks of \
          one workflow least of all, so near saturation the intervals are too narrow; only repeated runs tell."
             .to_owned(),

@@ -72,13 +72,13 @@ fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
 
 /// Columns of the table of levels; [`level_row`] fills them.
 pub(super) const LEVEL_HEADER: [&str; 7] =
-    ["level", "in flight", "completed", "makespan min / p50 / max", "wait p99", "tasks/s", "overhead p50"];
+    ["level", "load", "completed", "makespan min / p50 / max", "wait p99", "tasks/s", "overhead p50"];
 
 fn levels(summary: &Summary, options: &Options, out: &mut Vec<String>) {
     let mut rows = vec![LEVEL_HEADER.map(str::to_owned).to_vec()];
     rows.extend(summary.levels.iter().map(|level| level_row(summary, level)));
     out.extend(table::lines(&rows, options.width));
-    out.push("makespan and wait in workflow time; overhead in real time; closed load".to_owned());
+    out.push("makespan and wait in workflow time; overhead in real time".to_owned());
     for level in &summary.levels {
         if let Some(bottleneck) = &level.bottleneck {
             indented(&format!("{}: {}", level.name, bottleneck.sentence), options, out);
@@ -100,7 +100,7 @@ pub(super) fn level_row(summary: &Summary, level: &LevelSummary) -> Vec<String> 
     let makespans = ["makespan_min_s", "makespan_p50_s", "makespan_max_s"].map(|n| measure(n)?.value);
     vec![
         level.name.clone(),
-        level.concurrency.to_string(),
+        words::load(level),
         format!("{} of {}", level.completed, level.n),
         units::several(&makespans, "s"),
         value("queue_wait_p99_s"),

@@ -2,7 +2,7 @@
 
 use crate::measure::{Clock, Measure};
 
-/// A value in the unit of its measure (`s`, `ms`, `ratio`, `count`, `1/s`, `MiB`, `MiB/min`), for people.
+/// A value in the unit of its measure (`s`, `ms`, `ratio`, `count`, `1/s`, `MiB`, `MiB/min`, `1/min`), for people.
 pub fn value(value: f64, unit: &str) -> String {
     match unit {
         "s" if value.abs() >= 120.0 => format!("{} min", number(value / 60.0)),
@@ -13,6 +13,8 @@ pub fn value(value: f64, unit: &str) -> String {
         // A hundredth of a per cent is finer than any gate.
         "ratio" => format!("{} %", number((value * 1e4).round() / 100.0)),
         "MiB" | "MiB/s" | "MiB/min" => format!("{} {unit}", number(value)),
+        // Shares drift by per cents; a number that grows is told apart by its name.
+        "1/min" => format!("{} /min", number(value)),
         "1/s" => format!("{} /s", number(value)),
         _ => number(value),
     }
@@ -30,7 +32,11 @@ pub fn measured(measure: &Measure) -> String {
         (Some(lo), None) => format!("from {}, ", value(lo, &measure.unit)),
         (None, None) => String::new(),
     };
-    if measure.unit == "count" { shown } else { format!("{shown} ({interval}n {})", measure.n) }
+    // How load was offered matters to what the harness timed: a closed figure leaves out what an open one has.
+    let load =
+        measure.load.filter(|_| measure.clock == Clock::Harness).map(|load| format!(", {}", load.word()));
+    let load = load.unwrap_or_default();
+    if measure.unit == "count" { shown } else { format!("{shown} ({interval}n {}{load})", measure.n) }
 }
 
 /// `66.9 to 68 min`, or `990 ms to 1.2 s` where the ends are shown in different units.

@@ -2,7 +2,7 @@
 
 use crate::check::CheckResult;
 use crate::gate::Verdict;
-use crate::judge::Summary;
+use crate::judge::{LevelSummary, Summary};
 use crate::plan::Model;
 
 /// Stands for a character that a document can't hold.
@@ -37,10 +37,16 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// How load was offered.
-pub(super) fn model(model: Model) -> &'static str {
-    match model {
-        Model::Closed => "closed",
+/// How load was offered: `closed, 3 in flight`, `open, 50 /s, 12 shed`.
+pub(super) fn load(level: &LevelSummary) -> String {
+    match level.model {
+        Model::Closed => format!("closed, {} in flight", level.concurrency),
+        Model::Open => {
+            let rate =
+                level.offered_per_s.map_or("burst".to_owned(), |rate| super::units::value(rate, "1/s"));
+            let shed = level.shed.filter(|shed| *shed > 0).map(|shed| format!(", {shed} shed"));
+            format!("open, {rate}{}", shed.unwrap_or_default())
+        }
     }
 }
 

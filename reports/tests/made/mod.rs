@@ -111,9 +111,11 @@ fn add_level(made: &Made, began_ms: u64, plan: &mut Plan, history: &mut History)
     plan.levels.push(Level {
         name: made.name.into(),
         template: made.template.into(),
+        mix: Vec::new(),
         model: Model::Closed,
         concurrency: made.concurrency,
         waves: 1,
+        open: None,
         slots: slots.clone(),
         drain_s: 5.0,
     });
@@ -163,6 +165,9 @@ fn add_workflow(made: &Made, index: u64, due_ms: u64, plan: &mut Plan, history: 
         level: level.clone(),
         index,
         correlation_id: id.clone(),
+        template: None,
+        due_ns: None,
+        input_bytes: None,
         durations_s: BTreeMap::new(),
     });
     let sent_ms = due_ms + (made.lag_ms)(index);

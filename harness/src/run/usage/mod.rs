@@ -10,6 +10,7 @@ use shakedown_reports::history::Record;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often processes are sampled; reading one takes a tenth of a millisecond.
@@ -26,7 +27,8 @@ enum Request {
 /// Samples the processes that it is told of, and the machine, until it is dropped.
 #[derive(Debug)]
 pub struct Sampler {
-    requests: Sender<Request>,
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Sampler {
@@ -36,21 +38,35 @@ impl Sampler {
     /// The system has no thread left.
     pub fn start(journal: Journal) -> io::Result<Self> {
         let (requests, asked) = channel();
-        std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&journal, &asked))?;
-        Ok(Self { requests })
+        let thread =
+            std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&journal, &asked))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
     /// Samples process `pid` too, in place of an earlier one of that name.
     pub fn watch(&self, process: &str, pid: u32) {
-        // The thread ends only with the sampler.
-        let _ = self.requests.send(Request::Watch(process.to_owned(), pid));
+        self.tell(Request::Watch(process.to_owned(), pid));
     }
 
     /// Samples everything now; blocks for the millisecond that it takes. The ends of a level are sampled like this.
     pub fn now(&self) {
         let (done, sampled) = channel();
-        let _ = self.requests.send(Request::Now(done));
+        self.tell(Request::Now(done));
         let _ = sampled.recv();
+    }
+
+    fn tell(&self, request: Request) {
+        // The thread ends only with the sampler.
+        let _ = self.requests.as_ref().map(|requests| requests.send(request));
+    }
+}
+
+impl Drop for Sampler {
+    /// Returns when no sample will be written any more: nothing may come after the footer of a history.
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        // A thread that panicked writes nothing either.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

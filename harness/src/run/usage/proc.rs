@@ -17,25 +17,14 @@ pub fn of_process(process: &str, pid: u32) -> Option<Resource> {
         process: process.to_owned(),
         pid,
         at_ns: clock::now_ns(),
-        cpu_ns: cpu_ns(pid)?,
+        // To the nanosecond; the ticks of /proc/PID/stat are 10 ms.
+        cpu_ns: clock::cpu_ns_of(pid)?,
         resident_bytes: resident_pages * system(libc::_SC_PAGESIZE)?,
         threads: u32::try_from(field(&stat, 20)?).ok()?,
         read_bytes: named(&io, "read_bytes:"),
         written_bytes: named(&io, "write_bytes:"),
         io_wait_ns: if delays_are_counted() { ticks_ns(field(&stat, 42)?) } else { None },
     })
-}
-
-/// CPU time of all threads of a process to the nanosecond; the ticks of /proc/PID/stat are 10 ms.
-fn cpu_ns(pid: u32) -> Option<u64> {
-    let mut clock_id: libc::clockid_t = 0;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls write to a local of the type that they ask for, and are checked.
-    let read = unsafe {
-        libc::clock_getcpuclockid(pid.cast_signed(), &raw mut clock_id) == 0
-            && libc::clock_gettime(clock_id, &raw mut time) == 0
-    };
-    read.then(|| time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned())
 }
 
 /// What the machine uses; `None` where /proc does not tell.
@@ -124,7 +113,7 @@ mod tests {
     fn the_own_process_is_read() {
         let before = of_process("harness", std::process::id()).unwrap();
         let mut sum = 0u64;
-        while cpu_ns(std::process::id()).unwrap() < before.cpu_ns + 2_000_000 {
+        while clock::cpu_ns_of(std::process::id()).unwrap() < before.cpu_ns + 2_000_000 {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         let after = of_process("harness", std::process::id()).unwrap();

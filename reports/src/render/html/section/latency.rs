@@ -11,7 +11,7 @@ use crate::render::html::chart::whiskers::{self, Point, Row};
 use crate::render::html::figure::{Figure, Key};
 use crate::render::html::markup::Markup;
 use crate::render::html::table::Table;
-use crate::render::{units, words};
+use crate::render::units;
 
 /// Percentiles of a measure that are drawn: end of the measure's name, word, colour.
 type Shown = &'static [(&'static str, &'static str, usize)];
@@ -70,7 +70,7 @@ fn by_level(context: &Context<'_>, title: &str, how: &str, shown: Shown) -> Figu
     let mut table = Table::new(&format!("{title} by level"), &header);
     let mut rows = Vec::new();
     for level in context.pictured() {
-        let (name, load) = (&level.level.name, words::model(level.level.model));
+        let (name, load) = (&level.level.name, level.level.model.word());
         let found: Vec<(&Measure, &str, usize)> = shown
             .iter()
             .filter_map(|(end, word, colour)| Some((context.measure(name, end)?, *word, *colour)))
@@ -116,7 +116,7 @@ fn drawn(
 ) -> Figure {
     let mut picture = Markup::default();
     whiskers::draw(&mut picture, &format!("{title} by level"), HALF, clock, &rows);
-    let mut loads: Vec<&str> = context.run.levels.iter().map(|l| words::model(l.level.model)).collect();
+    let mut loads: Vec<&str> = context.run.levels.iter().map(|l| l.level.model.word()).collect();
     loads.dedup();
     Figure {
         title: title.to_owned(),
@@ -146,7 +146,7 @@ fn responses(context: &Context<'_>) -> Figure {
     let mut table = Table::new("Response and service time of workflows by level", &header);
     let mut rows = Vec::new();
     for level in context.pictured() {
-        let (name, load) = (&level.level.name, words::model(level.level.model));
+        let (name, load) = (&level.level.name, level.level.model.word());
         for (kind, samples) in [("response", spans(level, true)), ("service", spans(level, false))] {
             let samples: Distribution = samples.into_iter().map(|(_, took)| took).collect();
             let mut points = Vec::new();

@@ -45,7 +45,7 @@ fn row(context: &Context<'_>, level: &LevelSummary) -> Vec<Cell> {
     };
     vec![
         level.name.as_str().into(),
-        format!("{} {}", words::model(level.model), level.concurrency).into(),
+        words::load(level).into(),
         format!("{} of {}", level.completed, level.n).into(),
         values(&["makespan_min_s", "makespan_p50_s", "makespan_max_s"]).into(),
         values(&["queue_wait_p50_s", "queue_wait_p99_s"]).into(),

@@ -179,9 +179,11 @@ mod tests {
             method: "m".into(),
             clock: Clock::None,
             unit: unit.into(),
+            load: None,
             missing: None,
         };
-        let gate = Gate { name: "g".into(), measure: "x".into(), at_least, at_most, duration: false };
+        let gate =
+            Gate { name: "g".into(), measure: "x".into(), at_least, at_most, sure: false, duration: false };
         by_how_much(&evaluate(&gate, &[measure]))
     }
 

@@ -1,7 +1,8 @@
 //! What a scenario must fulfil beyond its syntax.
 
-use super::read::nearest;
-use super::{Level, Scenario};
+mod load;
+
+use super::Scenario;
 use std::collections::BTreeSet;
 
 /// Something that a scenario contradicts itself in.
@@ -18,16 +19,20 @@ pub struct Finding {
 impl Finding {
     /// The line of `text` that sets the key to the value; a scenario is short, so a search is enough.
     pub fn find_line<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
-        let sets = |line: &str| {
-            line.split_once('=')
-                .is_some_and(|(key, value)| key.trim() == self.key && value.contains(&self.value))
-        };
-        text.lines().enumerate().map(|(index, line)| (index + 1, line)).find(|(_, line)| sets(line))
+        let lines = || text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        lines().find(|(_, line)| self.is_set_in(line))
+    }
+
+    /// True when the line has `key = value`, alone or in an inline table.
+    fn is_set_in(&self, line: &str) -> bool {
+        let places = line.match_indices(self.key);
+        places.map(|(at, key)| (&line[..at], &line[at + key.len()..])).any(|(before, after)| {
+            let is_whole = !before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+            let value = after.trim_start().strip_prefix('=');
+            is_whole && value.is_some_and(|value| value.contains(&self.value))
+        })
     }
 }
-
-/// Workflows of a level: the plan of a run is held in memory.
-const MOST_WORKFLOWS: u64 = 200_000;
 
 fn refuse<T>(key: &'static str, value: impl ToString, problem: String) -> Result<T, Finding> {
     Err(Finding { key, value: value.to_string(), problem })
@@ -40,6 +45,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
         let spread = scenario.spread;
         return refuse("spread", spread, format!("spread = {spread}: accepted is 0 to below 1"));
     }
+    load::check_factor(scenario)?;
     for (key, rate) in [
         ("failure_rate", scenario.workers.failure_rate),
         ("terminal_failure_rate", scenario.workers.terminal_failure_rate),
@@ -58,7 +64,8 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
     }
     let mut names = BTreeSet::new();
     for level in &scenario.level {
-        check_level(scenario, level)?;
+        check_name("name", &level.name)?;
+        load::check(scenario, level)?;
         if !names.insert(level.name.as_str()) {
             return refuse("name", &level.name, format!("two levels are called {:?}", level.name));
         }
@@ -78,43 +85,6 @@ fn is_case(id: &str) -> bool {
     id[1..]
         .parse::<u32>()
         .is_ok_and(|number| (1..=most).contains(&number) && id == format!("{}{number}", &id[..1]))
-}
-
-fn check_level(scenario: &Scenario, level: &Level) -> Result<(), Finding> {
-    check_name("name", &level.name)?;
-    if !scenario.workflow.contains_key(&level.workflow) {
-        let known: Vec<&str> = scenario.workflow.keys().map(String::as_str).collect();
-        let near = nearest(&level.workflow, known.iter().copied())
-            .map(|near| format!(". Did you mean {near:?}?"))
-            .unwrap_or_default();
-        let problem = format!(
-            "level {:?} starts the workflow {:?}, which the scenario has not; it has {}{near}",
-            level.name,
-            level.workflow,
-            known.join(", ")
-        );
-        return refuse("workflow", &level.workflow, problem);
-    }
-    // Bounds that keep a slip of the finger from filling the machine.
-    for (key, number, most) in [("concurrency", level.concurrency, 10_000), ("waves", level.waves, 100_000)] {
-        if !(1..=most).contains(&number) {
-            let problem = format!("level {:?}: {key} = {number}: accepted is 1 to {most}", level.name);
-            return refuse(key, number, problem);
-        }
-    }
-    let workflows = u64::from(level.concurrency) * u64::from(level.waves);
-    if workflows > MOST_WORKFLOWS {
-        let problem = format!(
-            "level {:?}: {} in flight × {} waves = {workflows} workflows: accepted is up to {MOST_WORKFLOWS}",
-            level.name, level.concurrency, level.waves
-        );
-        return refuse("waves", level.waves, problem);
-    }
-    if level.drain.seconds() <= 0.0 {
-        let problem = format!("level {:?}: drain leaves no time", level.name);
-        return refuse("drain", "", problem);
-    }
-    Ok(())
 }
 
 fn check_name(key: &'static str, name: &str) -> Result<(), Finding> {

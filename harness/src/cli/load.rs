@@ -1,12 +1,13 @@
-//! `shakedown load-closed`: the load child; started by `run`, not by people.
+//! `shakedown load`: the load child; started by `run`, not by people.
 
 use crate::failure::{Blame, Result};
-use crate::load::spec::LoadSpec;
+use crate::load::open;
+use crate::load::spec::{LoadSpec, Shape};
 use anyhow::Context;
 use shakedown_reports::exit_code;
 use std::path::PathBuf;
 
-/// One level of closed load.
+/// One level of load.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to do (JSON).
@@ -28,17 +29,20 @@ pub fn run(args: &Args) -> Result<u8> {
     let spec: LoadSpec = serde_json::from_slice(&text)
         .with_context(|| format!("{} is not a load", args.spec.display()))
         .blame_input()?;
-    start(spec, &args.out)?;
+    match spec.shape {
+        Shape::Closed { .. } => closed(spec, &args.out)?,
+        Shape::Open { .. } => open::run(spec, &args.out)?,
+    }
     Ok(exit_code::PASSED)
 }
 
 #[cfg(feature = "goose")]
-fn start(spec: LoadSpec, out: &std::path::Path) -> Result<()> {
+fn closed(spec: LoadSpec, out: &std::path::Path) -> Result<()> {
     Ok(crate::load::closed::run(spec, out)?)
 }
 
 #[cfg(not(feature = "goose"))]
-fn start(_spec: LoadSpec, _out: &std::path::Path) -> Result<()> {
+fn closed(_spec: LoadSpec, _out: &std::path::Path) -> Result<()> {
     Err(anyhow::anyhow!("this shakedown was built without the feature `goose`, which closed load needs"))
         .blame_input()
 }

@@ -1,0 +1,154 @@
+//! Open load: each workflow is sent when it is due, whatever became of those before it. Runs in the load child.
+//!
+//! A thread of its own does nothing but sleep until the next arrival, so no answer that is being read can make it
+//! late; one tokio thread sends and reads. Between them is a queue: what waits there shows as lag, never as silence.
+
+use super::spec::{BEGAN, LoadSpec, Shape};
+use super::watch;
+use crate::clock;
+use crate::journal::{self, Journal};
+use crate::target::conductor::{Conductor, started_id};
+use anyhow::Context as _;
+use shakedown_reports::history::{Call, Observed, Outcome, Record, Shed, Start};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+
+/// From the end of the preparations to the beginning of the schedule: the first arrival is not late by them.
+const LEAD: Duration = Duration::from_millis(50);
+
+struct Level {
+    spec: LoadSpec,
+    journal: Journal,
+    target: Conductor,
+    in_flight: AtomicU64,
+}
+
+/// Runs the level of `spec` and writes its records to `out`.
+///
+/// # Errors
+/// The file can't be written, or the system refuses a thread.
+pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
+    let (journal, writer) = journal::open(out).with_context(|| format!("cannot write {}", out.display()))?;
+    let target = Conductor::new(&spec.base)?;
+    let level = Level { spec, journal, target, in_flight: AtomicU64::new(0) };
+    // One thread sends thousands a second, and leaves the rest of the machine to target and workers.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(offer(Arc::new(level)))?;
+    drop(runtime);
+    writer.close().with_context(|| format!("cannot write {}", out.display()))
+}
+
+/// Offers the whole schedule and waits until everything that was sent has ended, or was given up.
+async fn offer(level: Arc<Level>) -> anyhow::Result<()> {
+    // A connection is open before the first arrival, which would pay for it.
+    level.target.queue_sizes(&["shakedown_preflight".to_owned()]).await;
+    let began_ns = clock::now_ns() + clock::nanos(LEAD);
+    println!("{BEGAN}{began_ns}");
+    let mut due = pace(&level.spec, began_ns)?;
+    let cap = match level.spec.shape {
+        Shape::Open { in_flight_cap } => u64::from(in_flight_cap),
+        Shape::Closed { .. } => anyhow::bail!("a closed level was given to the driver of open load"),
+    };
+    let mut running = JoinSet::new();
+    while let Some((index, due_ns)) = due.recv().await {
+        let in_flight = level.in_flight.load(Ordering::Relaxed);
+        if in_flight >= cap {
+            let at_ns = clock::now_ns();
+            let shed = Shed { level: level.spec.level.clone(), index, due_ns, at_ns, in_flight };
+            level.journal.write(Record::Shed(shed));
+            continue;
+        }
+        level.in_flight.fetch_add(1, Ordering::Relaxed);
+        running.spawn(one_workflow(Arc::clone(&level), index, due_ns));
+        while running.try_join_next().is_some() {}
+    }
+    while running.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Tells each index at the instant at which it is due.
+fn pace(spec: &LoadSpec, began_ns: u64) -> std::io::Result<UnboundedReceiver<(u64, u64)>> {
+    let (arrive, arrivals) = unbounded_channel();
+    let due: Vec<u64> = spec.workflows.iter().map(|workflow| began_ns + workflow.due_ns).collect();
+    std::thread::Builder::new().name("pacer".to_owned()).spawn(move || {
+        clock::precise_sleeps();
+        for (index, due_ns) in (0u64..).zip(due) {
+            clock::sleep_until(due_ns);
+            if arrive.send((index, due_ns)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(arrivals)
+}
+
+/// Starts one workflow and watches it to its end.
+async fn one_workflow(level: Arc<Level>, index: u64, due_ns: u64) {
+    if let Some((workflow_id, sent_ns)) = start(&level, index, due_ns).await {
+        let observed = observe(&level, index, workflow_id, sent_ns).await;
+        level.journal.write(Record::Observed(observed));
+    }
+    level.in_flight.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn start(level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> {
+    let spec = &level.spec;
+    // Never sent twice: a start whose fate is unknown is settled by its correlation id when the run is over.
+    let sent = level.target.start(&spec.start_request(index)).await;
+    let workflow_id = started_id(&sent);
+    let outcome = match (sent.outcome(), &workflow_id) {
+        // A yes without an id may stand for a workflow that nobody can name.
+        (Outcome::Ok, None) => Outcome::Unknown,
+        (outcome, _) => outcome,
+    };
+    level.journal.write(Record::Start(Start {
+        level: spec.level.clone(),
+        index,
+        correlation_id: spec.correlation_id(index),
+        due_ns,
+        sent_ns: sent.sent_ns,
+        done_ns: sent.done_ns,
+        outcome,
+        status: sent.status,
+        workflow_id: workflow_id.clone(),
+        error: sent.error(),
+    }));
+    workflow_id.map(|workflow_id| (workflow_id, sent.sent_ns))
+}
+
+async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64) -> Observed {
+    let spec = &level.spec;
+    let expected_ns = spec.to_start(index).expected_ns;
+    let give_up_ns = started_ns + spec.drain_ns.max(expected_ns);
+    let mut last_sent_ns = started_ns;
+    tokio::time::sleep(clock::until(watch::first_read_ns(started_ns, expected_ns))).await;
+    loop {
+        let sent = level.target.status(&workflow_id).await;
+        level.journal.write(Record::Call(Call {
+            level: spec.level.clone(),
+            op: "status".to_owned(),
+            sent_ns: sent.sent_ns,
+            done_ns: sent.done_ns,
+            outcome: sent.outcome(),
+            status: sent.status,
+        }));
+        let status = crate::target::conductor::status_in(&sent);
+        let ended = status.as_deref().is_some_and(watch::is_terminal);
+        if ended || sent.done_ns >= give_up_ns {
+            return Observed {
+                level: spec.level.clone(),
+                index,
+                workflow_id,
+                done_ns: sent.done_ns,
+                status: status.unwrap_or_else(|| "RUNNING".to_owned()),
+                resolution_ns: sent.done_ns - last_sent_ns,
+            };
+        }
+        last_sent_ns = sent.sent_ns;
+        tokio::time::sleep(watch::sparing_pause(sent.done_ns, started_ns)).await;
+    }
+}
