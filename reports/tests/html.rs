@@ -198,8 +198,8 @@ fn every_picture_has_a_label_a_table_and_axes_and_the_two_levels() {
         "Workflows started and completed",
         "Tasks handed out and completed",
         "In flight and waiting",
-        "CPU",
-        "Memory",
+        "CPU of each process",
+        "Memory of each process",
     ] {
         assert!(page.texts.iter().any(|t| t == title), "{title}");
     }
@@ -212,10 +212,11 @@ fn resources_of_known_growth_come_out_per_second() {
     let (plan, history) = ordinary();
     let html = report(&plan, &history, &[]).1;
     for (caption, figures) in [
-        ("CPU", ["<td>0.5</td>", "<td>0.75</td>"]),
-        ("Written to disk", ["<td>1 MiB/s</td>", ""]),
-        ("Network", ["<td>2 MiB/s</td>", ""]),
-        ("Memory", ["<td>50 MiB</td>", ""]),
+        ("CPU of each process", ["<td>0.5</td>", ""]),
+        ("CPU of the whole machine", ["<td>0.75</td>", ""]),
+        ("Written to disk of each process", ["<td>1 MiB/s</td>", ""]),
+        ("Network of the whole machine", ["<td>2 MiB/s</td>", ""]),
+        ("Memory of each process", ["<td>50 MiB</td>", ""]),
     ] {
         let table = html.split(&format!("{caption}: seconds since the run&#39;s start</caption>")).nth(1);
         let table = table.unwrap_or_else(|| panic!("no table {caption}")).split("</table>").next().unwrap();

@@ -59,7 +59,14 @@ pub(super) fn percentiles(context: &Context<'_>, timed: &Timed<'_>) -> Option<Fi
         timed.how,
         units::value(timeline.step_s(), "s")
     );
-    Some(figure(context, &timeline, (timed.title, &how), (y, timed.axis, "s"), series, &[], Some(&counts)))
+    let looks = Looks {
+        words: (timed.title, &how),
+        y: (y, timed.axis, "s"),
+        width: WIDE,
+        marks: &[],
+        counts: Some(&counts),
+    };
+    Some(figure(context, &timeline, looks, series))
 }
 
 /// A series with a value for each stretch, at its middle.
@@ -96,15 +103,15 @@ pub(super) fn rates(
         })
         .collect();
     let how = format!("{how} Stretches of {}.", units::value(timeline.step_s(), "s"));
-    Some(numbers(context, (title, &how), "per second", "1/s", series, &[]))
+    Some(numbers(context, (title, &how), ("per second", "1/s"), WIDE, series, &[]))
 }
 
 /// Numbers over time, from 0.
 pub(super) fn numbers(
     context: &Context<'_>,
     words: (&str, &str),
-    axis: &str,
-    unit: &str,
+    (axis, unit): (&str, &str),
+    width: f64,
     series: Vec<Series>,
     marks: &[Mark],
 ) -> Figure {
@@ -112,18 +119,26 @@ pub(super) fn numbers(
     let most = marks.iter().map(|mark| mark.value).fold(most, f64::max);
     let quantity = if unit.starts_with("MiB") { Quantity::Mebibytes } else { Quantity::Number };
     let y = Scale::linear(most, quantity);
-    figure(context, &context.timeline, words, (y, axis, unit), series, marks, None)
+    let looks = Looks { words, y: (y, axis, unit), width, marks, counts: None };
+    figure(context, &context.timeline, looks, series)
 }
 
-fn figure(
-    context: &Context<'_>,
-    timeline: &Timeline,
-    (title, how): (&str, &str),
-    (y, axis, unit): (Scale, &str, &str),
-    series: Vec<Series>,
-    marks: &[Mark],
-    counts: Option<&[u64]>,
-) -> Figure {
+/// How a figure over time looks.
+struct Looks<'a> {
+    /// Title, and how it was measured.
+    words: (&'a str, &'a str),
+    /// The axis of the values, what they are, and their unit.
+    y: (Scale, &'a str, &'a str),
+    /// Width, pixels.
+    width: f64,
+    /// Marked values.
+    marks: &'a [Mark],
+    /// Samples of each stretch, where the table tells them.
+    counts: Option<&'a [u64]>,
+}
+
+fn figure(context: &Context<'_>, timeline: &Timeline, looks: Looks<'_>, series: Vec<Series>) -> Figure {
+    let Looks { words: (title, how), y: (y, axis, unit), width, marks, counts } = looks;
     let shown = |v: Option<f64>| match unit {
         "s" => seconds(v),
         unit => v.map_or_else(|| "–".into(), |v| Cell::Text(units::value(v, unit))),
@@ -149,7 +164,7 @@ fn figure(
     let label = format!("{title}, over time");
     Lines {
         label: &label,
-        size: (WIDE, 270.0),
+        size: (width, if width < WIDE { 230.0 } else { 270.0 }),
         x: (context.time_axis(), SINCE),
         y: (y, axis),
         bands: &context.bands,
@@ -164,7 +179,7 @@ fn figure(
         legend: series.iter().map(Key::of).collect(),
         picture,
         table: Some(table.thinned(MOST_ROWS)),
-        half: false,
+        half: width < WIDE,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each process, and the whole machine, took over time.
 
 use super::over_time::{numbers, of_stretches};
-use super::{Context, NOTHING, section};
+use super::{Context, HALF, NOTHING, section};
 use crate::history::{HostUsage, Resource};
 use crate::measure::Counter;
 use crate::render::html::chart::line::{Mark, Series, Stroke};
@@ -36,7 +36,8 @@ struct Used {
     /// True for a counter, of which its growth per second is drawn; false for a value as it is.
     grows: bool,
     process: Option<OfProcess>,
-    machine: &'static [OfMachine],
+    /// What is said of the machine's lines, and the lines.
+    machine: Option<(&'static str, &'static [OfMachine])>,
 }
 
 /// What is drawn, in this order; one that no sample tells of is left out.
@@ -49,30 +50,20 @@ const USED: [Used; 6] = [
         one: S,
         grows: true,
         process: Some(|r| Some(r.cpu_ns)),
-        machine: &[
-            ("machine", |h| Some(h.cpu_busy_ns)),
-            ("taken by the hypervisor", |h| Some(h.cpu_steal_ns)),
-        ],
-    },
-    Used {
-        title: "Memory",
-        how: "Resident memory.",
-        axis: "resident",
-        unit: "MiB",
-        one: MIB,
-        grows: false,
-        process: Some(|r| Some(r.resident_bytes)),
-        machine: &[],
+        machine: Some((
+            "All processes, those of others too.",
+            &[("busy", |h| Some(h.cpu_busy_ns)), ("taken by the hypervisor", |h| Some(h.cpu_steal_ns))],
+        )),
     },
     Used {
         title: "Written to disk",
-        how: "Bytes that processes made storage write; the machine's are those of its disks.",
+        how: "Bytes that each made storage write.",
         axis: "per second",
         unit: "MiB/s",
         one: MIB,
         grows: true,
         process: Some(|r| r.written_bytes),
-        machine: &[("machine", |h| h.disk_written_bytes)],
+        machine: Some(("What went to its disks.", &[("written", |h| h.disk_written_bytes)])),
     },
     Used {
         title: "Read from disk",
@@ -82,86 +73,113 @@ const USED: [Used; 6] = [
         one: MIB,
         grows: true,
         process: Some(|r| r.read_bytes),
-        machine: &[("machine", |h| h.disk_read_bytes)],
+        machine: Some(("What came from its disks.", &[("read", |h| h.disk_read_bytes)])),
     },
     Used {
         title: "Waiting for storage",
-        how: "Seconds waited per second: of a process by its threads, of the machine by cores that were idle meanwhile.",
+        how: "Seconds per second, over all threads of each.",
         axis: "at once",
         unit: "waiting",
         one: S,
         grows: true,
         process: Some(|r| r.io_wait_ns),
-        machine: &[("machine", |h| Some(h.cpu_iowait_ns))],
+        machine: Some(("Cores that were idle meanwhile.", &[("waiting", |h| Some(h.cpu_iowait_ns))])),
+    },
+    Used {
+        title: "Memory",
+        how: "Resident memory.",
+        axis: "resident",
+        unit: "MiB",
+        one: MIB,
+        grows: false,
+        process: Some(|r| Some(r.resident_bytes)),
+        machine: None,
     },
     Used {
         title: "Network",
-        how: "Bytes over the machine's interfaces, both directions; the kernel does not count them by process.",
+        how: "",
         axis: "per second",
         unit: "MiB/s",
         one: MIB,
         grows: true,
         process: None,
-        machine: &[("loopback", |h| h.loopback_bytes), ("other interfaces", |h| h.network_bytes)],
+        machine: Some((
+            "Both directions; the kernel does not count it by process.",
+            &[("loopback", |h| h.loopback_bytes), ("other interfaces", |h| h.network_bytes)],
+        )),
     },
 ];
 
 /// Writes the section.
 pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     section(m, "resources", "Resources over time", |m| {
-        let mut drawn = USED.iter().filter_map(|used| figure(context, used)).peekable();
+        let figures = USED.iter().flat_map(|used| [of_processes(context, used), of_machine(context, used)]);
+        let mut drawn = figures.flatten().peekable();
         if drawn.peek().is_none() {
             m.element("p", &[], NOTHING);
         }
-        drawn.for_each(|figure| figure.write(m));
+        m.within("div", &[("class", &"grid2")], |m| drawn.for_each(|figure| figure.write(m)));
     });
 }
 
-/// Processes by name, their samples by id: a counter goes on only within one process.
-fn processes<'a>(context: &Context<'a>) -> BTreeMap<&'a str, BTreeMap<u32, Vec<&'a Resource>>> {
-    let mut found: BTreeMap<&str, BTreeMap<u32, Vec<&Resource>>> = BTreeMap::new();
+fn of_processes(context: &Context<'_>, used: &Used) -> Option<Figure> {
+    let of = used.process?;
+    // By process id: a counter goes on only within one process.
+    let mut processes: BTreeMap<&str, BTreeMap<u32, Vec<&Resource>>> = BTreeMap::new();
     for sample in &context.run.history.resources {
-        found.entry(&sample.process).or_default().entry(sample.pid).or_default().push(sample);
+        processes.entry(&sample.process).or_default().entry(sample.pid).or_default().push(sample);
     }
-    found
+    let points = |samples: &Vec<&Resource>| rising(samples.iter().filter_map(|s| Some((s.at_ns, of(s)?))));
+    let lines = processes.iter().take(MOST_PROCESSES).enumerate().map(|(i, (process, pids))| {
+        line(context, used, (process, i), &pids.values().map(points).collect::<Vec<_>>())
+    });
+    let mut how = used.how.to_owned();
+    if processes.len() > MOST_PROCESSES {
+        how += &format!(" The first {MOST_PROCESSES} of {} processes are drawn.", processes.len());
+    }
+    figure(context, used, (&format!("{} of each process", used.title), &how), lines.collect(), &[])
 }
 
-fn figure(context: &Context<'_>, used: &Used) -> Option<Figure> {
-    let timeline = &context.timeline;
-    let processes = processes(context);
-    let mut series: Vec<Series> = Vec::new();
-    let mut add = |name: &str, colour: usize, counters: &[Vec<(u64, u64)>]| {
-        let values = (0..timeline.count()).map(|i| value(timeline, i, used, counters));
-        let line = of_stretches(name, colour, Stroke::Line, timeline, values);
-        // A line that is 0 all along says nothing, but for what there is always some of.
-        if line.points.iter().any(|p| p.1.is_some_and(|v| v > 0.0)) {
-            series.push(line);
-        }
-    };
-    for (i, (process, pids)) in processes.iter().take(MOST_PROCESSES).enumerate() {
-        let Some(of) = used.process else { break };
-        let points =
-            |samples: &Vec<&Resource>| rising(samples.iter().filter_map(|s| Some((s.at_ns, of(s)?))));
-        add(process, i, &pids.values().map(points).collect::<Vec<_>>());
-    }
-    for (i, (name, of)) in used.machine.iter().enumerate() {
+fn of_machine(context: &Context<'_>, used: &Used) -> Option<Figure> {
+    let (how, counters) = used.machine?;
+    let lines = counters.iter().enumerate().map(|(i, (name, of))| {
         let points = context.run.history.hosts.iter().filter_map(|h| Some((h.at_ns, of(h)?)));
-        add(name, OF_MACHINE + i, &[rising(points)]);
-    }
-    if series.is_empty() {
-        return None;
-    }
+        line(context, used, (name, OF_MACHINE + i), &[rising(points)])
+    });
     let cores = context.summary.machine.get("cores").and_then(|c| c.parse::<f64>().ok());
     let whole = cores.filter(|c| used.unit == "cores" && c.is_finite());
     let marks: Vec<Mark> =
         whole.map(|value| Mark { value, name: "all cores".to_owned() }).into_iter().collect();
-    let step = units::value(timeline.step_s(), "s");
-    let of = if used.grows { "Mean of each stretch" } else { "Largest of each stretch" };
-    let mut how = format!("{} {of} of {step}.", used.how);
-    if processes.len() > MOST_PROCESSES {
-        how += &format!(" The first {MOST_PROCESSES} of {} processes are drawn.", processes.len());
+    figure(context, used, (&format!("{} of the whole machine", used.title), how), lines.collect(), &marks)
+}
+
+fn line(
+    context: &Context<'_>,
+    used: &Used,
+    (name, colour): (&str, usize),
+    counters: &[Vec<(u64, u64)>],
+) -> Series {
+    let timeline = &context.timeline;
+    let values = (0..timeline.count()).map(|i| value(timeline, i, used, counters));
+    of_stretches(name, colour, Stroke::Line, timeline, values)
+}
+
+fn figure(
+    context: &Context<'_>,
+    used: &Used,
+    (title, how): (&str, &str),
+    mut series: Vec<Series>,
+    marks: &[Mark],
+) -> Option<Figure> {
+    // A line that is 0 all along says nothing.
+    series.retain(|s| s.points.iter().any(|p| p.1.is_some_and(|v| v > 0.0)));
+    if series.is_empty() {
+        return None;
     }
-    Some(numbers(context, (used.title, &how), used.axis, used.unit, series, &marks))
+    let step = units::value(context.timeline.step_s(), "s");
+    let of = if used.grows { "Means" } else { "Largest" };
+    let how = format!("{how} {of} of stretches of {step}.");
+    Some(numbers(context, (title, &how), (used.axis, used.unit), HALF, series, marks))
 }
 
 /// Samples in the order of their instants, one an instant.

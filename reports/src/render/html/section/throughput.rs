@@ -1,7 +1,7 @@
 //! How much was done, how much was under way, and what was turned away, over time.
 
 use super::over_time::{numbers, of_stretches, rates};
-use super::{Context, NOTHING, section};
+use super::{Context, NOTHING, WIDE, section};
 use crate::history::{Execution, Outcome, Start};
 use crate::joined::LevelRun;
 use crate::measure;
@@ -73,7 +73,7 @@ fn in_flight(context: &Context<'_>) -> Option<Figure> {
         "The most at once in each stretch of {}. Waiting: scheduled and not begun.",
         units::value(t.step_s(), "s")
     );
-    Some(numbers(context, ("In flight and waiting", &how), "at once", "count", series.collect(), &[]))
+    Some(numbers(context, ("In flight and waiting", &how), ("at once", "count"), WIDE, series.collect(), &[]))
 }
 
 /// Everything that was asked and not answered with a yes; nothing is drawn of a run in which all was.
