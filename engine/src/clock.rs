@@ -1,5 +1,6 @@
 //! The only reader of the engine's wall clock.
 
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Now, in milliseconds since the epoch.
@@ -16,6 +17,14 @@ pub fn now_ms() -> u64 {
 pub fn steady() -> impl Fn() -> u64 + Send {
     let (wall, begun) = (now_ms(), Instant::now());
     move || wall + u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since some instant of this process: for measuring stretches of time.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn monotonic_ns() -> u64 {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(BEGUN.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Random bits for the seed of a command, from the operating system's hasher keys and the clock.

@@ -12,6 +12,7 @@ pub mod api;
 pub mod archive;
 pub mod clock;
 pub mod machine;
+pub mod metrics;
 pub mod server;
 pub mod store;
 pub mod writer;

@@ -1,7 +1,6 @@
 //! The engine as a process: opens the store, starts the writer, serves until told to stop.
 
 use crate::api::{self, Api};
-use crate::archive::Archive;
 use crate::clock;
 use crate::store::{self, StoreUrl};
 use crate::writer::{Handle, Writer, WriterError};
@@ -58,9 +57,10 @@ pub async fn serve(
     let listen = |why| EngineError::Listen { address: options.listen, why };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let (handle, archive, mut ended) = start_writer(&options)?;
+    let (api, mut ended) = start_writer(&options)?;
+    let handle = api.writer.clone();
     let (stop, stopping) = watch::channel(false);
-    let router = api::routes(Api { writer: handle.clone(), archive });
+    let router = api::routes(api);
     let drain = {
         let mut stopping = stopping.clone();
         async move { drop(stopping.wait_for(|stop| *stop).await) }
@@ -91,19 +91,19 @@ pub async fn serve(
 type Ended = oneshot::Receiver<Result<(), WriterError>>;
 
 /// The writer has a thread of its own: it waits for the disk.
-fn start_writer(options: &Options) -> Result<(Handle, Arc<dyn Archive>, Ended), EngineError> {
+fn start_writer(options: &Options) -> Result<(Api, Ended), EngineError> {
     let (store, archive) = store::open(&options.store).map_err(WriterError::from)?;
-    let read = Arc::clone(&archive);
-    let writer = Writer::open((store, archive), Box::new(clock::steady()), options.retention)?;
+    let writer = Writer::open((store, Arc::clone(&archive)), Box::new(clock::steady()), options.retention)?;
     tracing::info!(store = %options.store, frames = writer.position(), "replayed the journal");
     let (handle, requests) = Handle::channel();
+    let api = Api { writer: handle, archive, metrics: writer.metrics() };
     let (tell, ended) = oneshot::channel();
     let run = move || drop(tell.send(writer.run(&requests)));
     std::thread::Builder::new()
         .name("writer".into())
         .spawn(run)
         .map_err(|error| EngineError::Other(format!("cannot start the writer's thread: {error}")))?;
-    Ok((handle, read, ended))
+    Ok((api, ended))
 }
 
 fn writer_ended(result: Result<Result<(), WriterError>, oneshot::error::RecvError>) -> EngineError {

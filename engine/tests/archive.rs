@@ -39,9 +39,10 @@ impl Engine {
         let (journal, archive) = open(&StoreUrl::Sqlite(store.to_owned())).unwrap();
         let read = Box::new(move || time.load(Ordering::SeqCst));
         let writer = Writer::open((journal, Arc::clone(&archive)), read, retention).unwrap();
+        let metrics = writer.metrics();
         let (handle, requests) = Handle::channel();
         let writer = std::thread::spawn(move || writer.run(&requests).unwrap());
-        Self { routes: routes(Api { writer: handle.clone(), archive }), handle, clock, writer }
+        Self { routes: routes(Api { writer: handle.clone(), archive, metrics }), handle, clock, writer }
     }
 
     fn stop(self) -> u64 {

@@ -90,9 +90,10 @@ impl Engine {
         // The archive is in memory, so that only the journal's syncs are counted.
         let archive = Arc::new(MemoryArchive::default());
         let writer = Writer::open((Box::new(store), archive.clone()), Box::new(clock::now_ms), None).unwrap();
+        let metrics = writer.metrics();
         let (handle, requests) = Handle::channel();
         std::thread::spawn(move || writer.run(&requests).unwrap());
-        Self { routes: routes(Api { writer: handle, archive }) }
+        Self { routes: routes(Api { writer: handle, archive, metrics }) }
     }
 
     /// One request; answers its body and the syncs between sending and answer.

@@ -43,10 +43,11 @@ impl Stage {
         let read = Box::new(move || time.load(Ordering::SeqCst));
         let archive = Arc::new(MemoryArchive::default());
         let writer = Writer::open((Box::<Memory>::default(), archive.clone()), read, None).unwrap();
+        let metrics = writer.metrics();
         let (handle, requests) = Handle::channel();
         std::thread::spawn(move || writer.run(&requests).unwrap());
         Self {
-            routes: routes(Api { writer: handle.clone(), archive }),
+            routes: routes(Api { writer: handle.clone(), archive, metrics }),
             handle,
             clock,
             names: BTreeMap::new(),

@@ -63,9 +63,10 @@ impl Stage {
         let archive = Arc::new(MemoryArchive::default());
         let read = Box::new(move || time.load(Ordering::SeqCst));
         let writer = Writer::open((store, archive.clone()), read, None).unwrap();
+        let metrics = writer.metrics();
         let (handle, requests) = Handle::channel();
         let writer = std::thread::spawn(move || writer.run(&requests));
-        Self { routes: routes(Api { writer: handle, archive }), mood, clock, writer }
+        Self { routes: routes(Api { writer: handle, archive, metrics }), mood, clock, writer }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, String) {

@@ -1,5 +1,6 @@
 //! The REST API: routes ↔ commands. Nothing is decided here.
 
+mod metrics;
 pub mod problem;
 pub mod query;
 mod v1;
@@ -7,9 +8,11 @@ mod v1;
 use crate::archive::{Archive, ArchiveError};
 use crate::machine::id::WorkflowId;
 use crate::machine::workflow::Workflow;
+use crate::metrics::Metrics;
 use crate::writer::Handle;
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use problem::Problem;
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ pub struct Api {
     pub writer: Handle,
     /// Where workflows are that ended.
     pub archive: Arc<dyn Archive>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Api {
@@ -52,5 +57,7 @@ impl Api {
 
 /// All routes.
 pub fn routes(api: Api) -> Router {
-    v1::routes().with_state(api)
+    // A layer wraps the routes that are there before it, so every one is measured.
+    let measured = from_fn_with_state(api.clone(), metrics::measure);
+    v1::routes().merge(metrics::routes()).route_layer(measured).with_state(api)
 }

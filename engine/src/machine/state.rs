@@ -90,6 +90,12 @@ impl State {
         std::mem::take(&mut self.touched)
     }
 
+    /// Position of the frame that the next events belong to.
+    #[must_use]
+    pub fn frame(&self) -> u64 {
+        self.frame
+    }
+
     /// Says which frame of the journal the next events belong to.
     pub fn begin_frame(&mut self, position: u64) {
         self.frame = position;

@@ -7,6 +7,7 @@ use crate::machine::command::Command;
 use crate::machine::id::WorkflowId;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State, decide};
+use crate::metrics::Observation;
 use crate::store::Frame;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -45,6 +46,8 @@ pub(super) struct Batch<'a> {
     frame: Frame,
     /// Workflows that its events changed.
     changed: Vec<WorkflowId>,
+    observed: Vec<Observation>,
+    requests: usize,
     /// Workflows that had ended and were read back for a command.
     read_back: Vec<WorkflowId>,
     /// The archive could not be read.
@@ -61,6 +64,8 @@ pub(super) struct Finished {
     pub frame: Frame,
     pub answers: Vec<Answer>,
     pub changed: Vec<WorkflowId>,
+    pub observed: Vec<Observation>,
+    pub requests: usize,
     pub read_back: Vec<WorkflowId>,
     pub flushes: Vec<oneshot::Sender<()>>,
     pub failed: Option<ArchiveError>,
@@ -75,6 +80,8 @@ impl<'a> Batch<'a> {
             now,
             frame: Frame::default(),
             changed: Vec::new(),
+            observed: Vec::new(),
+            requests: 0,
             read_back: Vec::new(),
             failed: None,
             flushes: Vec::new(),
@@ -90,6 +97,7 @@ impl<'a> Batch<'a> {
     }
 
     pub fn take(&mut self, request: Request) {
+        self.requests += 1;
         match request {
             Request::Decide(command, mut reply) => {
                 let decided = self.decide(command);
@@ -146,6 +154,8 @@ impl<'a> Batch<'a> {
             frame: self.frame,
             answers: self.handed,
             changed: self.changed,
+            observed: self.observed,
+            requests: self.requests,
             read_back: self.read_back,
             flushes: self.flushes,
             failed: self.failed,
@@ -209,6 +219,7 @@ impl<'a> Batch<'a> {
         for event in &events {
             self.state.evolve(event);
             self.frame.push(event);
+            self.observed.extend(Observation::of(event, self.state));
             if let Some(id) = event.workflow().filter(|id| self.changed.last() != Some(id)) {
                 self.changed.push(id);
             }

@@ -15,6 +15,7 @@ pub use handle::{Failure, Handle, Poll, Reply, Request, Unavailable, UpdateAndPo
 
 use crate::archive::ArchiveError;
 use crate::machine::State;
+use crate::metrics::{Metrics, Stopwatch};
 use crate::store::{self, AppendError, Frame, Opened, Store, StoreError};
 use batch::{Batch, Finished};
 use keeper::Keeper;
@@ -71,6 +72,7 @@ pub struct Writer {
     position: u64,
     waiting: Waiting,
     keeper: Keeper,
+    metrics: Arc<Metrics>,
     clock: Clock,
     /// Added to the clock, so that time goes on from what the journal has seen.
     ahead: u64,
@@ -100,6 +102,7 @@ impl Writer {
             position,
             waiting: Waiting::default(),
             keeper,
+            metrics: Arc::default(),
             clock,
             ahead,
             last_now: now,
@@ -107,6 +110,12 @@ impl Writer {
             appended_at: 0,
             full: None,
         })
+    }
+
+    /// What this writer counts.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Frames in the journal.
@@ -154,11 +163,12 @@ impl Writer {
         }
         batch.serve_waiting();
         let proof = batch.is_checked() && now >= self.appended_at + PROOF_OF_HEALTH_MS;
-        let Finished { frame, answers, changed, read_back, flushes, failed } = batch.finish();
+        let Finished { frame, answers, changed, observed, requests, read_back, flushes, failed } =
+            batch.finish();
         if let Some(error) = failed {
             return Err(error.into());
         }
-        let position = self.position;
+        let (position, bytes, stopwatch) = (self.position, frame.len(), Stopwatch::start());
         match self.append(frame, proof, now) {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
             Err(AppendError::Full(why)) => {
@@ -168,6 +178,9 @@ impl Writer {
                 return Ok(());
             }
             Err(broken) => return Err(WriterError::Append(broken)),
+        }
+        if self.position > position {
+            self.metrics.appended(requests, bytes, stopwatch.seconds(), observed);
         }
         changed.into_iter().for_each(|id| self.keeper.changed(&self.state, id, position, now));
         read_back.into_iter().for_each(|id| self.keeper.let_go_again(&mut self.state, id));
