@@ -10,7 +10,8 @@ use shakedown_engine::machine::command::{
 use shakedown_engine::machine::definition::{Kind, TaskDef, WorkflowDef};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
-use shakedown_engine::machine::status::WorkflowStatus;
+use shakedown_engine::machine::polls::{self, Polled};
+use shakedown_engine::machine::status::{TaskStatus, WorkflowStatus};
 use shakedown_engine::machine::{Command, Event, State, decide};
 use shakedown_engine::store::{decode, encode};
 use std::collections::BTreeMap;
@@ -63,8 +64,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn definitions() -> (Vec<TaskDef>, Box<WorkflowDef>) {
     let defs = json!([
         {"name": "a", "retryCount": 1, "retryDelaySeconds": 1, "responseTimeoutSeconds": 2},
-        {"name": "b", "retryCount": 0, "timeoutSeconds": 4, "responseTimeoutSeconds": 3, "timeoutPolicy": "RETRY"},
-        {"name": "c", "retryCount": 2, "retryDelaySeconds": 0.2, "pollTimeoutSeconds": 5, "timeoutPolicy": "RETRY",
+        {"name": "b", "retryCount": 0, "concurrentExecLimit": 2, "timeoutSeconds": 4, "responseTimeoutSeconds": 3, "timeoutPolicy": "RETRY"},
+        {"name": "c", "rateLimitPerFrequency": 3, "rateLimitFrequencyInSeconds": 2, "retryCount": 2, "retryDelaySeconds": 0.2, "pollTimeoutSeconds": 5, "timeoutPolicy": "RETRY",
          "backoffJitterMs": 300, "retryLogic": "EXPONENTIAL_BACKOFF", "totalTimeoutSeconds": 9}
     ]);
     let workflow = json!({"name": "w", "timeoutSeconds": 30, "timeoutPolicy": "TIME_OUT_WF", "tasks": [
@@ -86,6 +87,8 @@ struct World {
     workflows: Vec<WorkflowId>,
     handed: Vec<TaskId>,
     hand_outs: BTreeMap<TaskId, u32>,
+    /// When tasks of the type with a rate limit were handed out.
+    limited: Vec<u64>,
 }
 
 impl World {
@@ -99,6 +102,7 @@ impl World {
             workflows: Vec::new(),
             handed: Vec::new(),
             hand_outs: BTreeMap::new(),
+            limited: Vec::new(),
         };
         world.carry_out(Command::SaveTaskDefs(task_defs));
         world.carry_out(Command::SaveWorkflowDef { def, overwrite: false });
@@ -123,6 +127,10 @@ impl World {
         match change {
             TaskChange::Started { .. } => {
                 self.handed.push(task);
+                let (workflow, record) = self.state.task(task).unwrap();
+                if workflow.node(record).task.name == "c" {
+                    self.limited.push(self.now);
+                }
                 *self.hand_outs.entry(task).or_default() += 1;
             }
             // A task that was given back may be handed out once more.
@@ -140,11 +148,21 @@ impl World {
                 name: "w".into(),
                 version: None,
                 inline: None,
-                start: Start { input: Arc::new(json!({"n": 1})), ..Start::default() },
+                start: Start {
+                    input: Arc::new(json!({"n": 1})),
+                    priority: (self.seed % 3) as u8,
+                    task_to_domain: [("c".to_owned(), "blue,NO_DOMAIN".to_owned())].into(),
+                    ..Start::default()
+                },
                 seed: self.seed,
             }))),
             Step::Poll(kind, count) => {
-                let queue = ["a", "b", "c"][usize::from(*kind) % 3].into();
+                let (kind, domain) =
+                    [("a", None), ("b", None), ("c", None), ("c", Some("blue"))][usize::from(*kind) % 4];
+                let polled =
+                    Polled { kind: kind.into(), domain: domain.map(Arc::from), worker: None, at: self.now };
+                let queue = polls::queue(&polled.kind, polled.domain.as_ref());
+                self.state.note_poll(&queue, polled);
                 Some(Command::Poll { queue, worker: Some("me".into()), count: *count })
             }
             Step::Report(index, kind, bits) => {
@@ -217,6 +235,13 @@ impl World {
                 prop_assert!(before.is_none_or(|old| old.retried && old.attempt + 1 == task.attempt));
             }
         }
+        let with_workers = self.state.workflows().flat_map(|workflow| {
+            let open = workflow.open_tasks();
+            open.filter(|task| task.status == TaskStatus::InProgress && workflow.node(task).task.name == "b")
+        });
+        prop_assert!(with_workers.count() <= 2, "more are with workers than concurrentExecLimit allows");
+        let last = self.limited.iter().filter(|at| **at + 2000 > self.now).count();
+        prop_assert!(last <= 3, "more were handed out than the rate limit allows: {:?}", self.limited);
         prop_assert!(
             self.hand_outs.values().all(|count| *count <= 1),
             "handed out twice: {:?}",
@@ -271,6 +296,7 @@ fn update(task: TaskId, kind: u8, seed: u64) -> TaskUpdate {
         output: Arc::new(payload(seed)),
         reason: None,
         worker: None,
+        logs: Vec::new(),
         callback_ms: 700,
         seed,
     }
@@ -313,7 +339,7 @@ proptest! {
         world.seed = seed / 2;
         world.act(&Step::Start);
         for _ in 0..20 {
-            for kind in 0..3 {
+            for kind in 0..4 {
                 world.act(&Step::Poll(kind, 3));
             }
             for index in 0..world.handed.len() {

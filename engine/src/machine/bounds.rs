@@ -16,6 +16,12 @@ pub const MAX_FORK_DEPTH: usize = 8;
 pub const MAX_EXPRESSION_DEPTH: usize = 8;
 /// Bytes of input that one decision may give to the tasks that it schedules. Conductor takes 3 MB a task.
 pub const MAX_DECIDED_BYTES: usize = 16 << 20;
+/// Lines of a task's log that are kept: the newest ones.
+pub const MAX_LOG_ENTRIES: usize = 1000;
+/// Lines that one update may add to a task's log; Conductor keeps as many.
+pub const MAX_LOGS_AT_ONCE: usize = 10;
+/// Characters of a line of a task's log that are kept.
+pub const MAX_LOG_CHARACTERS: usize = 32_768;
 /// Tasks that one poll may take.
 pub const MAX_POLL_COUNT: usize = 1000;
 

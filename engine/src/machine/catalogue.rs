@@ -58,6 +58,16 @@ impl Catalogue {
         self.workflow_defs.values().flat_map(BTreeMap::values)
     }
 
+    /// All versions of a workflow definition, ascending.
+    pub fn versions(&self, name: &str) -> impl Iterator<Item = &Registered<WorkflowDef>> {
+        self.workflow_defs.get(name).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Names of the workflow definitions.
+    pub fn workflow_names(&self) -> impl Iterator<Item = &str> {
+        self.workflow_defs.keys().map(String::as_str)
+    }
+
     /// The snapshot that a start of this definition shares, if nothing changed since it was made.
     #[must_use]
     pub fn current(&self, name: &str, version: i64) -> Option<SnapshotNumber> {
@@ -80,6 +90,21 @@ impl Catalogue {
     pub(super) fn save_workflow_def(&mut self, at: u64, def: &WorkflowDef) {
         let versions = self.workflow_defs.entry(def.name.clone()).or_default();
         save(versions, def.version, def, at);
+        self.current.clear();
+    }
+
+    pub(super) fn remove_task_def(&mut self, name: &str) {
+        self.task_defs.remove(name);
+        self.current.clear();
+    }
+
+    pub(super) fn remove_workflow_def(&mut self, name: &str, version: i64) {
+        if let Some(versions) = self.workflow_defs.get_mut(name) {
+            versions.remove(&version);
+            if versions.is_empty() {
+                self.workflow_defs.remove(name);
+            }
+        }
         self.current.clear();
     }
 

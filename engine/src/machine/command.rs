@@ -1,7 +1,7 @@
 //! Commands: what the outside asks of the machine, and what it answers.
 
 use super::definition::{Object, TaskDef, WorkflowDef};
-use super::event::Start;
+use super::event::{LogEntry, Start};
 use super::id::{TaskId, WorkflowId};
 use serde_json::Value;
 use std::sync::Arc;
@@ -20,6 +20,15 @@ pub enum Command {
         /// Replace one that exists.
         overwrite: bool,
     },
+    /// Remove a task definition.
+    RemoveTaskDef(String),
+    /// Remove a version of a workflow definition.
+    RemoveWorkflowDef {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: i64,
+    },
     /// Start a workflow.
     StartWorkflow(Box<StartWorkflow>),
     /// Hand out tasks of a queue.
@@ -35,6 +44,13 @@ pub enum Command {
     UpdateTask(Box<TaskUpdate>),
     /// Somebody tells what became of the open task with a reference name.
     UpdateByReference(Box<ReferenceUpdate>),
+    /// Somebody writes a line into a task's log.
+    Log {
+        /// The task.
+        task: TaskId,
+        /// The line.
+        entry: LogEntry,
+    },
     /// A worker is still on a task.
     ExtendLease {
         /// The task.
@@ -164,6 +180,8 @@ pub struct TaskUpdate {
     pub reason: Option<Arc<str>>,
     /// Who tells.
     pub worker: Option<Arc<str>>,
+    /// Lines for its log.
+    pub logs: Vec<LogEntry>,
     /// With `InProgress`: milliseconds until it can be polled again.
     pub callback_ms: u64,
     /// Random bits for the jitter of a retry.
@@ -194,7 +212,7 @@ impl Command {
         match self {
             Self::UpdateTask(update) => vec![update.workflow],
             Self::UpdateByReference(update) => vec![update.workflow],
-            Self::ExtendLease { task } => vec![task.workflow],
+            Self::ExtendLease { task } | Self::Log { task, .. } => vec![task.workflow],
             Self::Pause(id)
             | Self::Resume(id)
             | Self::Terminate { id, .. }
@@ -211,6 +229,8 @@ impl Command {
             Self::SaveTaskDefs(_)
             | Self::UpdateTaskDef(_)
             | Self::SaveWorkflowDef { .. }
+            | Self::RemoveTaskDef(_)
+            | Self::RemoveWorkflowDef { .. }
             | Self::StartWorkflow(_)
             | Self::Poll { .. }
             | Self::FireTimers { .. } => Vec::new(),

@@ -53,6 +53,10 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
+fn null_as_a_second<'de, D: Deserializer<'de>>(d: D) -> Result<Seconds, D::Error> {
+    Ok(Option::<Seconds>::deserialize(d)?.unwrap_or(Seconds::whole(1)))
+}
+
 fn null_as_true<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     Ok(Option::<bool>::deserialize(d)?.unwrap_or(true))
 }
@@ -134,6 +138,15 @@ pub struct TaskDef {
     /// What a time-out does.
     #[serde(deserialize_with = "null_as_zero")]
     pub timeout_policy: TimeoutPolicy,
+    /// Tasks of the type that may be with workers at once; none or 0 = any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_exec_limit: Option<i64>,
+    /// Tasks of the type that may be handed out in any span of `rate_limit_frequency_in_seconds`; 0 = any number.
+    #[serde(deserialize_with = "null_as_zero")]
+    pub rate_limit_per_frequency: i64,
+    /// That span.
+    #[serde(deserialize_with = "null_as_a_second")]
+    pub rate_limit_frequency_in_seconds: Seconds,
     /// Inputs that a task gets where its own are missing or null.
     #[serde(deserialize_with = "null_as_zero")]
     pub input_template: Object,
@@ -157,6 +170,9 @@ impl Default for TaskDef {
             poll_timeout_seconds: None,
             total_timeout_seconds: Seconds(0),
             timeout_policy: TimeoutPolicy::TimeOutWf,
+            concurrent_exec_limit: None,
+            rate_limit_per_frequency: 0,
+            rate_limit_frequency_in_seconds: Seconds::whole(1),
             input_template: Object::new(),
             rest: Object::new(),
         }
@@ -164,6 +180,19 @@ impl Default for TaskDef {
 }
 
 impl TaskDef {
+    /// How many tasks of the type may be with workers at once, if that is limited.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<usize> {
+        self.concurrent_exec_limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0)
+    }
+
+    /// How many tasks of the type may be handed out in a span of so many milliseconds, if that is limited.
+    #[must_use]
+    pub fn rate(&self) -> Option<(usize, u64)> {
+        let limit = usize::try_from(self.rate_limit_per_frequency).ok().filter(|limit| *limit > 0)?;
+        Some((limit, self.rate_limit_frequency_in_seconds.set_ms()?))
+    }
+
     /// The definition of a type that nobody registered.
     #[must_use]
     pub fn ad_hoc(name: &str) -> Self {

@@ -32,6 +32,22 @@ pub enum Event {
         /// The definition.
         def: Box<WorkflowDef>,
     },
+    /// A task definition was removed.
+    TaskDefRemoved {
+        /// When.
+        at: u64,
+        /// Its name.
+        name: String,
+    },
+    /// A version of a workflow definition was removed.
+    WorkflowDefRemoved {
+        /// When.
+        at: u64,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: i64,
+    },
     /// Definitions were set aside for the workflows that start under them.
     DefinitionsKept {
         /// Its number.
@@ -104,7 +120,11 @@ impl Event {
             | Self::WorkflowRemoved { id, .. }
             | Self::Workflow { id, .. }
             | Self::Task { id, .. } => Some(*id),
-            Self::TaskDefsSaved { .. } | Self::WorkflowDefSaved { .. } | Self::DefinitionsKept { .. } => None,
+            Self::TaskDefsSaved { .. }
+            | Self::WorkflowDefSaved { .. }
+            | Self::TaskDefRemoved { .. }
+            | Self::WorkflowDefRemoved { .. }
+            | Self::DefinitionsKept { .. } => None,
         }
     }
 
@@ -114,6 +134,8 @@ impl Event {
         match self {
             Self::TaskDefsSaved { at, .. }
             | Self::WorkflowDefSaved { at, .. }
+            | Self::TaskDefRemoved { at, .. }
+            | Self::WorkflowDefRemoved { at, .. }
             | Self::WorkflowStarted { at, .. }
             | Self::WorkflowRestarted { at, .. }
             | Self::WorkflowRemoved { at, .. }
@@ -138,6 +160,9 @@ pub struct Start {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Arc<str>>,
+    /// Where tasks go, by their type or `*`: domains, separated by commas.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub task_to_domain: BTreeMap<String, String>,
 }
 
 /// What happens to a workflow after its start.
@@ -201,6 +226,11 @@ pub enum TaskChange {
     LeaseExtended,
     /// It need not wait any longer before it is polled.
     MadeReady,
+    /// Something was written into its log.
+    Logged {
+        /// What, oldest first.
+        entries: Vec<LogEntry>,
+    },
     /// It reached a terminal status.
     Ended {
         /// The status.
@@ -221,6 +251,15 @@ pub enum TaskChange {
     Reopened,
 }
 
+/// A line of a task's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// When it was written, as its writer told it; epoch milliseconds if nobody did.
+    pub at: u64,
+    /// The line.
+    pub text: Arc<str>,
+}
+
 /// A new task record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scheduled {
@@ -234,6 +273,9 @@ pub struct Scheduled {
     /// Milliseconds until it can be polled.
     #[serde(default)]
     pub delay_ms: u64,
+    /// The domain whose workers get it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Arc<str>>,
     /// Input, expressions replaced.
     pub input: Arc<Object>,
     /// When the first attempt was scheduled.

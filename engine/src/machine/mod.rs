@@ -14,12 +14,15 @@ pub mod event;
 pub mod expression;
 pub mod id;
 pub mod index;
+pub mod polls;
+mod rates;
 pub mod rejection;
 pub mod retry;
 mod scope;
 pub mod snapshot;
 mod state;
 pub mod status;
+mod task;
 pub mod validate;
 pub mod workflow;
 

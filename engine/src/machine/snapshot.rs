@@ -18,6 +18,8 @@ pub struct Node {
     pub task: WorkflowTask,
     /// What the engine does with it.
     pub kind: Kind,
+    /// Its type's name, shared: that of the queue for workers of no domain.
+    pub queue: Arc<str>,
     /// The next task of the same list.
     pub next: Option<NodeIndex>,
     /// The task before it in the same list.
@@ -117,6 +119,7 @@ fn flatten(tasks: &[WorkflowTask], within: Option<NodeIndex>, nodes: &mut Vec<No
         nodes.push(Node {
             task: bare,
             kind,
+            queue: task.name.as_str().into(),
             next: None,
             previous,
             within,

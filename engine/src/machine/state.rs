@@ -1,9 +1,11 @@
 //! The state: definitions, aggregates and the indexes derived from them. It changes by events only.
 
 use super::catalogue::Catalogue;
-use super::event::{Event, SnapshotNumber, WorkflowChange};
+use super::event::{Event, SnapshotNumber, TaskChange, WorkflowChange};
 use super::id::{TaskId, WorkflowId};
 use super::index::{Entries, Indexes};
+use super::polls::{Polled, Polls};
+use super::rates::Rates;
 use super::snapshot::Snapshot;
 use super::workflow::{Task, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +22,10 @@ pub struct State {
     correlated: BTreeMap<Arc<str>, Vec<WorkflowId>>,
     indexes: Indexes,
     /// Queues that got a task since they were last asked for.
-    touched: BTreeSet<String>,
+    touched: BTreeSet<Arc<str>>,
+    /// Who polls.
+    polls: Polls,
+    rates: Rates,
     last_at: u64,
     /// Position of the frame that the next events belong to.
     frame: u64,
@@ -67,6 +72,39 @@ impl State {
         &self.indexes
     }
 
+    /// Who polls.
+    #[must_use]
+    pub fn polls(&self) -> &Polls {
+        &self.polls
+    }
+
+    /// Notes a poll. This is no event: nothing of it outlives the process.
+    pub fn note_poll(&mut self, queue: &Arc<str>, polled: Polled) {
+        self.polls.note(queue, polled);
+    }
+
+    /// When the next task of a queue can be handed out; `None` = not before something else happens.
+    #[must_use]
+    pub fn next_hand_out(&self, queue: &str, now: u64) -> Option<u64> {
+        let (ready_at, kind) = self.indexes.next_ready(queue)?;
+        let Some(registered) = self.catalogue.task_def(kind) else { return Some(ready_at) };
+        let limit = registered.def.concurrency();
+        let full = limit.is_some_and(|limit| self.indexes.in_progress(kind) >= limit);
+        (!full).then(|| ready_at.max(self.rates.free_at(&registered.def, now)))
+    }
+
+    /// How many tasks of a queue the limits of its type let out at `now`.
+    #[must_use]
+    pub fn room(&self, queue: &str, now: u64) -> usize {
+        let kind = self.indexes.next_ready(queue).map(|(_, kind)| kind);
+        let Some((kind, registered)) = kind.and_then(|kind| Some((kind, self.catalogue.task_def(kind)?)))
+        else {
+            return usize::MAX;
+        };
+        let limit = registered.def.concurrency().unwrap_or(usize::MAX);
+        limit.saturating_sub(self.indexes.in_progress(kind)).min(self.rates.room(&registered.def, now))
+    }
+
     /// All snapshots, by number.
     #[must_use]
     pub fn snapshots(&self) -> &BTreeMap<SnapshotNumber, Arc<Snapshot>> {
@@ -86,7 +124,7 @@ impl State {
     }
 
     /// Queues that got a task since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<String> {
+    pub fn take_touched(&mut self) -> BTreeSet<Arc<str>> {
         std::mem::take(&mut self.touched)
     }
 
@@ -154,6 +192,14 @@ impl State {
                 self.catalogue.save_workflow_def(*at, def);
                 self.catalogue.as_of = as_of;
             }
+            Event::TaskDefRemoved { name, .. } => {
+                self.catalogue.remove_task_def(name);
+                self.catalogue.as_of = as_of;
+            }
+            Event::WorkflowDefRemoved { name, version, .. } => {
+                self.catalogue.remove_workflow_def(name, *version);
+                self.catalogue.as_of = as_of;
+            }
             Event::DefinitionsKept { number, def, task_defs, inline } => {
                 let snapshot = Snapshot::new((**def).clone(), task_defs.clone());
                 self.catalogue.keep(*number, &snapshot, *inline);
@@ -191,6 +237,11 @@ impl State {
             }
             Event::Task { at, id, seq, change } => {
                 let Some(workflow) = self.workflows.get_mut(id) else { return };
+                if let (TaskChange::Started { .. }, Some(task)) = (change, workflow.task(*seq))
+                    && let Some(registered) = self.catalogue.task_def(&workflow.node(task).task.name)
+                {
+                    self.rates.note(&registered.def, *at);
+                }
                 let before = Entries::of_task(workflow, *seq);
                 workflow.change_task(*at, *seq, change);
                 workflow.as_of = as_of;
@@ -218,7 +269,7 @@ impl State {
     }
 
     fn insert(&mut self, entries: Entries) {
-        self.touched.extend(entries.queues().map(str::to_owned));
+        self.touched.extend(entries.queues().cloned());
         self.indexes.insert(entries);
     }
 }

@@ -20,6 +20,8 @@ pub fn task_def(def: &TaskDef) -> Result<(), Rejection> {
         ("retryCount", def.retry_count, 0),
         ("backoffScaleFactor", def.backoff_scale_factor, 1),
         ("backoffJitterMs", def.backoff_jitter_ms, 0),
+        ("concurrentExecLimit", def.concurrent_exec_limit.unwrap_or(0), 0),
+        ("rateLimitPerFrequency", def.rate_limit_per_frequency, 0),
     ] {
         if value < least {
             found.push(Violation::new(path, format!("must be at least {least}"), value));
@@ -27,6 +29,7 @@ pub fn task_def(def: &TaskDef) -> Result<(), Rejection> {
     }
     for (path, value) in [
         ("retryDelaySeconds", def.retry_delay_seconds),
+        ("rateLimitFrequencyInSeconds", def.rate_limit_frequency_in_seconds),
         ("maxRetryDelaySeconds", def.max_retry_delay_seconds),
         ("timeoutSeconds", def.timeout_seconds),
         ("totalTimeoutSeconds", def.total_timeout_seconds),
@@ -34,12 +37,6 @@ pub fn task_def(def: &TaskDef) -> Result<(), Rejection> {
     ] {
         if value < Seconds(0) {
             found.push(Violation::new(path, "must be at least 0 seconds", in_seconds(value)));
-        }
-    }
-    for limit in ["concurrentExecLimit", "rateLimitPerFrequency"] {
-        if let Some(set) = def.rest.get(limit).filter(|value| value.as_f64().is_some_and(|limit| limit > 0.0))
-        {
-            found.push(not_yet(limit, set));
         }
     }
     time_limits(def, &mut found);
@@ -196,6 +193,10 @@ fn one(task: &WorkflowTask, here: &str, names: &BTreeSet<String>, found: &mut Ve
         if let Err(Rejection::Violations(inner)) = task_def(&named) {
             let prefix = |v: Violation| Violation { path: format!("{here}.taskDefinition.{}", v.path), ..v };
             found.extend(inner.into_iter().map(prefix));
+        }
+        if def.concurrency().is_some() || def.rate().is_some() {
+            let message = "a limit counts for all tasks of a type: register the definition to set it";
+            found.push(Violation::new(format!("{here}.taskDefinition"), message, &task.name));
         }
     }
 }

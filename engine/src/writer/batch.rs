@@ -5,6 +5,7 @@ use super::waiting::{Waiter, Waiting};
 use crate::archive::{Archive, ArchiveError};
 use crate::machine::command::Command;
 use crate::machine::id::WorkflowId;
+use crate::machine::polls::Polled;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State, decide};
 use crate::metrics::Observation;
@@ -123,7 +124,7 @@ impl<'a> Batch<'a> {
     pub fn serve_waiting(&mut self) {
         let mut queues = self.state.take_touched();
         let delayed = self.waiting.queues();
-        queues.extend(delayed.iter().map(|queue| queue.to_string()));
+        queues.extend(delayed);
         for queue in queues {
             self.serve_queue(&queue);
         }
@@ -163,7 +164,7 @@ impl<'a> Batch<'a> {
     }
 
     fn serve_queue(&mut self, queue: &str) {
-        while self.state.indexes().next_ready(queue).is_some_and(|at| at <= self.now) {
+        while self.state.next_hand_out(queue, self.now).is_some_and(|at| at <= self.now) {
             let Some(Waiter { poll, .. }) = self.waiting.next(queue) else { return };
             let tasks = self.hand_out(&poll);
             self.handed.push(Answer::Tasks(poll.to, tasks));
@@ -176,7 +177,10 @@ impl<'a> Batch<'a> {
         let next = self.decide(command).map(|_| {
             let (workflow, record) = self.state.task(task)?;
             let ended = record.status.is_terminal() && !extends;
-            let queue: Arc<str> = ended.then(|| workflow.node(record).task.name.as_str().into())?;
+            let queue = ended.then(|| workflow.queue(record))?;
+            let (kind, domain) = (Arc::clone(&workflow.node(record).queue), record.domain.clone());
+            let polled = Polled { kind, domain, worker: worker.clone(), at: self.now };
+            self.state.note_poll(&queue, polled);
             self.serve_queue(&queue);
             self.start_tasks(queue, worker, 1).pop()
         });
@@ -184,6 +188,7 @@ impl<'a> Batch<'a> {
     }
 
     fn poll(&mut self, poll: Poll) {
+        self.state.note_poll(&poll.queue, Polled { at: self.now, ..poll.polled.clone() });
         // Those who wait already come first; one who has gone gets nothing.
         self.serve_queue(&poll.queue);
         if poll.to.is_closed() {
@@ -198,7 +203,7 @@ impl<'a> Batch<'a> {
     }
 
     fn hand_out(&mut self, poll: &Poll) -> Vec<TaskInContext> {
-        self.start_tasks(Arc::clone(&poll.queue), poll.worker.clone(), poll.count)
+        self.start_tasks(Arc::clone(&poll.queue), poll.polled.worker.clone(), poll.count)
     }
 
     fn start_tasks(&mut self, queue: Arc<str>, worker: Option<Arc<str>>, count: usize) -> Vec<TaskInContext> {

@@ -2,6 +2,7 @@
 
 use crate::machine::command::Command;
 use crate::machine::id::TaskId;
+use crate::machine::polls::{self, Polled};
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State};
 use std::sync::Arc;
@@ -58,10 +59,10 @@ pub enum Request {
 
 /// A poll that may wait.
 pub struct Poll {
-    /// The queue.
+    /// The queue's name.
     pub queue: Arc<str>,
-    /// Who asks.
-    pub worker: Option<Arc<str>>,
+    /// What it asks for and who asks.
+    pub polled: Polled,
     /// At most so many tasks.
     pub count: usize,
     /// Milliseconds to wait for the first task.
@@ -193,19 +194,22 @@ impl Handle {
         let _ = self.send(Request::Drain);
     }
 
-    /// Tasks of a queue, waiting up to `wait_ms` for the first.
+    /// Tasks of a type for the workers of a domain, waiting up to `wait_ms` for the first.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn poll(
         &self,
-        queue: Arc<str>,
+        kind: Arc<str>,
+        domain: Option<Arc<str>>,
         worker: Option<Arc<str>>,
         count: usize,
         wait_ms: u64,
     ) -> Result<Vec<TaskInContext>, Unavailable> {
         let (to, answer) = oneshot::channel();
-        self.send(Request::Poll(Poll { queue, worker, count, wait_ms, to }))?;
+        let queue = polls::queue(&kind, domain.as_ref());
+        let polled = Polled { kind, domain, worker, at: 0 };
+        self.send(Request::Poll(Poll { queue, polled, count, wait_ms, to }))?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
     }
 

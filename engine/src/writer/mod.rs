@@ -274,7 +274,7 @@ impl Writer {
     /// How long the writer may sleep: until a timer, a delayed task that someone waits for, or a poll's end.
     fn until_next_event(&self, now: u64) -> Duration {
         let timer = self.state.indexes().next_timer().map(|(at, ..)| at.max(self.quiet_until));
-        let waiting = self.waiting.next_event(&self.state);
+        let waiting = self.waiting.next_event(&self.state, now);
         let kept = self.keeper.next_due(now);
         let next = timer.into_iter().chain(waiting).chain(kept).min();
         let sleep = next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));

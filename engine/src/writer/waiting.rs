@@ -71,8 +71,8 @@ impl Waiting {
     }
 
     /// When something happens here by itself: a poll's time is over, or a delayed task can be polled.
-    pub fn next_event(&self, state: &State) -> Option<u64> {
-        let ready = self.queues.keys().filter_map(|queue| state.indexes().next_ready(queue));
+    pub fn next_event(&self, state: &State, now: u64) -> Option<u64> {
+        let ready = self.queues.keys().filter_map(|queue| state.next_hand_out(queue, now));
         self.soonest.into_iter().chain(ready).min()
     }
 }

@@ -5,6 +5,7 @@ mod control;
 mod health;
 mod lists;
 mod metadata;
+mod queues;
 mod search;
 mod task;
 mod task_view;
@@ -26,6 +27,7 @@ pub fn routes() -> Router<Api> {
         .merge(metadata::routes())
         .merge(workflows)
         .merge(task::routes())
+        .merge(queues::routes())
         .merge(search::routes());
     let router = Router::new().nest("/api", api.merge(health::routes())).merge(health::routes());
     let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);

@@ -1,4 +1,4 @@
-//! `/tasks`: handing tasks out, hearing what became of them, queue sizes.
+//! `/tasks`: handing tasks out and hearing what became of them.
 
 use super::task_view::TaskView;
 use super::workflow::parse;
@@ -11,6 +11,7 @@ use crate::clock;
 use crate::machine::bounds::MAX_POLL_COUNT;
 use crate::machine::command::{ReferenceUpdate, Report, TaskUpdate};
 use crate::machine::definition::{Object, Seconds};
+use crate::machine::event::LogEntry;
 use crate::machine::id::TaskId;
 use crate::machine::workflow::TaskInContext;
 use crate::machine::{Command, Event, Rejection};
@@ -20,8 +21,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The longest that a poll may wait, milliseconds; Conductor refuses more.
@@ -34,18 +35,16 @@ pub fn routes() -> Router<Api> {
         .route("/tasks", post(update))
         .route("/tasks/update-v2", post(update_and_poll))
         .route("/tasks/{id}", get(read))
+        .route("/tasks/{id}/log", get(logs).post(log))
         .route("/tasks/poll/{kind}", get(poll))
         .route("/tasks/poll/batch/{kind}", get(poll_batch))
-        .route("/tasks/queue/size", get(queue_size))
-        .route("/tasks/queue/sizes", get(queue_sizes))
-        .route("/tasks/queue/all", get(all_queues))
         .route("/tasks/{workflow}/{reference}/{status}", post(update_by_reference))
         .route("/tasks/{workflow}/{reference}/{status}/sync", post(update_by_reference_and_read))
 }
 
-/// The name of a type's queue. A domain that is empty is taken for none: SDKs send it so.
-fn queue(kind: &str, domain: Option<&str>) -> Arc<str> {
-    domain.map_or_else(|| kind.into(), |domain| format!("{domain}:{kind}").into())
+/// A domain that is empty is taken for none: SDKs send it so.
+pub fn domain(parameters: &Parameters) -> Option<Arc<str>> {
+    parameters.text("domain").map(Arc::from)
 }
 
 async fn poll(
@@ -53,9 +52,8 @@ async fn poll(
     Segment(kind): Segment,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let queue = queue(&kind, parameters.text("domain"));
-    let worker = parameters.text("workerid").map(Arc::from);
-    let tasks = api.writer.poll(queue, worker, 1, POLL_WAIT_MS).await?;
+    let (worker, domain) = (parameters.text("workerid").map(Arc::from), domain(&parameters));
+    let tasks = api.writer.poll(kind.into(), domain, worker, 1, POLL_WAIT_MS).await?;
     Ok(one_or_none(tasks.first()))
 }
 
@@ -77,9 +75,8 @@ async fn poll_batch(
         let message = format!("timeout is {wait_ms} ms, it must be at most {MAX_POLL_WAIT_MS}");
         return Err(Problem::bad_request(message));
     }
-    let queue = queue(&kind, parameters.text("domain"));
-    let worker = parameters.text("workerid").map(Arc::from);
-    let tasks = api.writer.poll(queue, worker, count, wait_ms).await?;
+    let (worker, domain) = (parameters.text("workerid").map(Arc::from), domain(&parameters));
+    let tasks = api.writer.poll(kind.into(), domain, worker, count, wait_ms).await?;
     Ok(json(&tasks.iter().map(TaskView::in_context).collect::<Vec<_>>()))
 }
 
@@ -97,6 +94,22 @@ struct TaskResult {
     worker_id: Option<Arc<str>>,
     #[serde(default)]
     extend_lease: Option<bool>,
+    logs: Option<Vec<Line>>,
+}
+
+/// A line of a log, as it comes: SDKs tell the time in seconds here and there, and it is kept as told.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    log: Option<Arc<str>>,
+    created_time: Option<f64>,
+}
+
+impl Line {
+    fn entry(self) -> LogEntry {
+        let at = self.created_time.filter(|time| time.is_finite() && *time > 0.0).unwrap_or_default();
+        LogEntry { at: at as u64, text: self.log.unwrap_or_default() }
+    }
 }
 
 impl TaskResult {
@@ -121,6 +134,7 @@ impl TaskResult {
             output: Arc::new(Value::Object(self.output_data.unwrap_or_default())),
             reason: self.reason_for_incompletion,
             worker: self.worker_id,
+            logs: self.logs.unwrap_or_default().into_iter().map(Line::entry).collect(),
             callback_ms: self.callback_after_seconds.ms(),
             seed: clock::entropy(),
         };
@@ -215,34 +229,40 @@ async fn update_by_reference_and_read(
     Ok(json(&WorkflowView::of(&workflow.ok_or_else(missing)?, true)))
 }
 
+fn parse_task(id: &str) -> Result<TaskId, Problem> {
+    id.parse().map_err(|_| Rejection::no_task(id).into())
+}
+
 async fn read(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {
-    let task: TaskId = id.parse().map_err(|_| Problem::from(Rejection::no_task(&id)))?;
+    let task = parse_task(&id)?;
     let found = api.workflow(task.workflow).await?.and_then(|workflow| workflow.in_context(task.sequence));
     Ok(json(&TaskView::in_context(&found.ok_or_else(|| Rejection::no_task(task))?)))
 }
 
-async fn queue_size(State(api): State<Api>, parameters: Parameters) -> Result<Response, Problem> {
-    let kind = parameters.text("taskType").ok_or_else(|| Problem::bad_request("taskType must be given"))?;
-    let queue = queue(kind, parameters.text("domain"));
-    Ok(json(&api.writer.read(move |state| state.indexes().depth(&queue)).await?))
+/// The body is the line itself, whatever the content type says.
+async fn log(State(api): State<Api>, Segment(id): Segment, Payload(body): Payload) -> Result<(), Problem> {
+    let text: Arc<str> = String::from_utf8_lossy(&body).into();
+    let command = Command::Log { task: parse_task(&id)?, entry: LogEntry { at: 0, text } };
+    Ok(api.writer.decide(command, |_, _| ()).await?)
 }
 
-async fn queue_sizes(State(api): State<Api>, parameters: Parameters) -> Result<Response, Problem> {
-    let kinds: Vec<String> = parameters.all("taskType").map(str::to_owned).collect();
-    if kinds.is_empty() {
-        return Err(Problem::bad_request("taskType must be given at least once"));
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LineView<'a> {
+    log: &'a str,
+    task_id: TaskId,
+    created_time: u64,
+}
+
+async fn logs(State(api): State<Api>, Segment(id): Segment) -> Result<Response, Problem> {
+    let task_id = parse_task(&id)?;
+    let found =
+        api.workflow(task_id.workflow).await?.and_then(|workflow| workflow.in_context(task_id.sequence));
+    let task = found.ok_or_else(|| Rejection::no_task(task_id))?.task;
+    if task.logs.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let sizes = api.writer.read(move |state| {
-        let size = |kind: String| (kind.clone(), Value::from(state.indexes().depth(&kind)));
-        kinds.into_iter().map(size).collect::<Map<String, Value>>()
-    });
-    Ok(json(&sizes.await?))
-}
-
-async fn all_queues(State(api): State<Api>) -> Result<Response, Problem> {
-    let sizes = api.writer.read(|state| {
-        let depths = state.indexes().depths();
-        depths.map(|(name, depth)| (name.to_owned(), Value::from(depth))).collect::<Map<String, Value>>()
-    });
-    Ok(json(&sizes.await?))
+    let lines = task.logs.iter();
+    let views = lines.map(|line| LineView { log: &line.text, task_id, created_time: line.at });
+    Ok(json(&views.collect::<Vec<_>>()))
 }

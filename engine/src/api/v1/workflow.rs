@@ -21,6 +21,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub fn routes() -> Router<Api> {
@@ -44,7 +45,7 @@ struct StartRequest {
     created_by: Option<Arc<str>>,
     workflow_def: Option<Box<WorkflowDef>>,
     #[serde(default)]
-    task_to_domain: Option<Object>,
+    task_to_domain: Option<BTreeMap<String, String>>,
     idempotency_key: Option<String>,
     external_input_payload_storage_path: Option<String>,
 }
@@ -54,7 +55,6 @@ impl StartRequest {
     fn check_supported(&self) -> Result<(), Problem> {
         let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         let unsupported = [
-            ("taskToDomain", self.task_to_domain.as_ref().is_some_and(|domains| !domains.is_empty())),
             ("idempotencyKey", set(&self.idempotency_key)),
             ("externalInputPayloadStoragePath", set(&self.external_input_payload_storage_path)),
         ];
@@ -87,6 +87,7 @@ async fn start(State(api): State<Api>, Payload(body): Payload) -> Result<Respons
         correlation_id: request.correlation_id,
         priority: priority(request.priority)?,
         created_by: request.created_by,
+        task_to_domain: request.task_to_domain.unwrap_or_default(),
     };
     begin(&api, StartWorkflow { name, version: request.version, inline, start, seed: clock::entropy() }).await
 }
@@ -106,6 +107,7 @@ async fn start_by_name(
         correlation_id: parameters.text("correlationId").map(Arc::from),
         priority: priority(parameters.number("priority")?)?,
         created_by: None,
+        task_to_domain: BTreeMap::new(),
     };
     let version = parameters.number("version")?;
     begin(&api, StartWorkflow { name, version, inline: None, start, seed: clock::entropy() }).await

@@ -8,7 +8,7 @@ use crate::machine::workflow::Workflow;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A workflow as JSON. Nulls are left out, zeros and empty maps are not.
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ pub struct WorkflowView<'a> {
     failed_reference_task_names: BTreeSet<&'a str>,
     failed_task_names: BTreeSet<&'a str>,
     workflow_definition: &'a RawValue,
-    task_to_domain: Empty,
+    task_to_domain: &'a BTreeMap<String, String>,
     variables: Empty,
     priority: u8,
     last_retried_time: u64,
@@ -69,7 +69,7 @@ impl<'a> WorkflowView<'a> {
                 .collect(),
             failed_task_names: failed.iter().map(|node| node.task.name.as_str()).collect(),
             workflow_definition: &workflow.snapshot.json,
-            task_to_domain: Empty {},
+            task_to_domain: &workflow.start.task_to_domain,
             variables: Empty {},
             priority: workflow.start.priority,
             last_retried_time: workflow.retried_at,

@@ -35,7 +35,7 @@ pub fn retry(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Reje
             format!("workflow {id} has no task that failed or was canceled, so there is nothing to retry");
         return Err(Rejection::Conflict(message));
     }
-    let mut draft = Draft::new(workflow.clone(), now);
+    let mut draft = Draft::new(state, workflow.clone(), now);
     draft.change(WorkflowChange::Retried);
     flow::retry_failed(&mut draft);
     Ok(draft.into_events())
@@ -60,10 +60,11 @@ pub fn restart(state: &State, id: WorkflowId, latest: bool, now: u64) -> Result<
         (Vec::new(), workflow.snapshot_number, Arc::clone(&workflow.snapshot))
     };
     let start = with_template((*workflow.start).clone(), &snapshot);
-    Ok(begin_anew(events, workflow, (number, snapshot), start, now))
+    Ok(begin_anew(state, events, workflow, (number, snapshot), start, now))
 }
 
 fn begin_anew(
+    state: &State,
     mut events: Vec<Event>,
     workflow: &Workflow,
     (number, snapshot): (SnapshotNumber, Arc<Snapshot>),
@@ -73,7 +74,7 @@ fn begin_anew(
     let anew = workflow.restarted(now, number, snapshot, start.clone());
     let start = Box::new(start);
     events.push(Event::WorkflowRestarted { at: now, id: workflow.id, snapshot: number, start });
-    let mut draft = Draft::new(anew, now);
+    let mut draft = Draft::new(state, anew, now);
     flow::begin(&mut draft);
     events.extend(draft.into_events());
     events
@@ -97,12 +98,12 @@ pub fn rerun(state: &State, rerun: Rerun, now: u64) -> Result<Vec<Event>, Reject
         let correlation_id = correlation_id.or_else(|| old.correlation_id.clone());
         let start = Start { input, correlation_id, ..(**old).clone() };
         let definitions = (workflow.snapshot_number, Arc::clone(&workflow.snapshot));
-        return Ok(begin_anew(Vec::new(), workflow, definitions, start, now));
+        return Ok(begin_anew(state, Vec::new(), workflow, definitions, start, now));
     };
     let task = workflow.task(from.sequence).filter(|_| from.workflow == rerun.id);
     let missing = || Rejection::Invalid(format!("workflow {} has no task {from} to rerun from", rerun.id));
     let node = task.ok_or_else(missing)?.node;
-    let mut draft = Draft::new(workflow.clone(), now);
+    let mut draft = Draft::new(state, workflow.clone(), now);
     draft.change(WorkflowChange::Retried);
     if input.is_some() || correlation_id.is_some() {
         draft.change(WorkflowChange::Relabeled { input, correlation_id });

@@ -41,7 +41,7 @@ pub fn resume(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rej
     if workflow.status != WorkflowStatus::Paused {
         return Err(refuse(workflow, "resume", "PAUSED"));
     }
-    let mut draft = Draft::new(workflow.clone(), now);
+    let mut draft = Draft::new(state, workflow.clone(), now);
     draft.change(WorkflowChange::Resumed);
     flow::catch_up(&mut draft, mix(now));
     Ok(draft.into_events())
@@ -58,7 +58,7 @@ pub fn terminate(
         WorkflowStatus::Terminated => Ok(Vec::new()),
         WorkflowStatus::Completed => Err(refuse(workflow, "terminate", "open, FAILED or TIMED_OUT")),
         _ => {
-            let mut draft = Draft::new(workflow.clone(), now);
+            let mut draft = Draft::new(state, workflow.clone(), now);
             flow::end(&mut draft, WorkflowStatus::Terminated, reason);
             Ok(draft.into_events())
         }
@@ -89,7 +89,7 @@ pub fn skip(state: &State, skip: Skip, now: u64) -> Result<Vec<Event>, Rejection
     let output = skip.output;
     bounds::check_payload("taskInput", &Value::Object((*input).clone()))?;
     output.as_deref().map_or(Ok(()), |output| bounds::check_payload("taskOutput", output))?;
-    let mut draft = Draft::new(workflow.clone(), now);
+    let mut draft = Draft::new(state, workflow.clone(), now);
     let attempt = Attempt { input: Some(input), ..Attempt::first(now) };
     let seq = draft.workflow.next_seq();
     make_record(&mut draft, index, TaskStatus::Skipped, attempt);
@@ -117,7 +117,7 @@ pub fn reset_callbacks(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Ev
 /// Everything that follows has been decided with what it follows from, so this finds nothing unless a time-out
 /// falls due now.
 pub fn evaluate(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rejection> {
-    let mut draft = Draft::new(find(state, id)?.clone(), now);
+    let mut draft = Draft::new(state, find(state, id)?.clone(), now);
     timers::expire(&mut draft);
     if draft.workflow.status == WorkflowStatus::Running {
         flow::catch_up(&mut draft, mix(now));
@@ -127,7 +127,7 @@ pub fn evaluate(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, R
 
 pub fn remove(state: &State, id: WorkflowId, open: OpenWorkflow, now: u64) -> Result<Vec<Event>, Rejection> {
     let workflow = find(state, id)?;
-    let mut draft = Draft::new(workflow.clone(), now);
+    let mut draft = Draft::new(state, workflow.clone(), now);
     if !workflow.status.is_terminal() {
         match open {
             OpenWorkflow::Terminate(reason) => flow::end(&mut draft, WorkflowStatus::Terminated, reason),

@@ -8,10 +8,12 @@ use crate::machine::definition::Object;
 use crate::machine::event::{Event, TaskChange, WorkflowChange};
 use crate::machine::expression;
 use crate::machine::scope::WorkflowScope;
+use crate::machine::state::State;
 use crate::machine::workflow::Workflow;
 use serde_json::Value;
 
-pub struct Draft {
+pub struct Draft<'s> {
+    pub state: &'s State,
     pub workflow: Workflow,
     pub now: u64,
     events: Vec<Event>,
@@ -19,9 +21,9 @@ pub struct Draft {
     bytes: usize,
 }
 
-impl Draft {
-    pub fn new(workflow: Workflow, now: u64) -> Self {
-        Self { workflow, now, events: Vec::new(), bytes: 0 }
+impl<'s> Draft<'s> {
+    pub fn new(state: &'s State, workflow: Workflow, now: u64) -> Self {
+        Self { state, workflow, now, events: Vec::new(), bytes: 0 }
     }
 
     pub fn change(&mut self, change: WorkflowChange) {

@@ -41,3 +41,23 @@ pub fn save_workflow_def(
     }
     Ok(vec![Event::WorkflowDefSaved { at: now, def }])
 }
+
+/// What runs has its own copy of the definition; only what starts later lacks it.
+pub fn remove_task_def(state: &State, name: String, now: u64) -> Result<Vec<Event>, Rejection> {
+    if state.catalogue().task_def(&name).is_none() {
+        return Err(Rejection::NotFound(format!("No such task definition: {name}")));
+    }
+    Ok(vec![Event::TaskDefRemoved { at: now, name }])
+}
+
+pub fn remove_workflow_def(
+    state: &State,
+    name: String,
+    version: i64,
+    now: u64,
+) -> Result<Vec<Event>, Rejection> {
+    if state.catalogue().workflow_def(&name, Some(version)).is_none() {
+        return Err(Rejection::NotFound(format!("No such workflow definition: {name} version: {version}")));
+    }
+    Ok(vec![Event::WorkflowDefRemoved { at: now, name, version }])
+}

@@ -26,9 +26,14 @@ pub fn decide(state: &State, command: Command, now: u64) -> Result<Vec<Event>, R
         Command::SaveWorkflowDef { def, overwrite } => {
             metadata::save_workflow_def(state, def, overwrite, now)
         }
+        Command::RemoveTaskDef(name) => metadata::remove_task_def(state, name, now),
+        Command::RemoveWorkflowDef { name, version } => {
+            metadata::remove_workflow_def(state, name, version, now)
+        }
         Command::StartWorkflow(start) => start::start(state, *start, now),
         Command::Poll { queue, worker, count } => Ok(work::poll(state, &queue, worker.as_ref(), count, now)),
         Command::UpdateTask(update) => work::update(state, *update, now),
+        Command::Log { task, entry } => work::log(state, task, &entry, now),
         Command::UpdateByReference(update) => work::update_by_reference(state, *update, now),
         Command::ExtendLease { task } => work::extend_lease(state, task, now),
         Command::Pause(id) => control::pause(state, id, now),

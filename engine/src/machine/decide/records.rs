@@ -75,9 +75,11 @@ pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, atte
         input = fill_from_template(input, &def.input_template);
     }
     draft.count_bytes(input.values().map(bounds::size).sum());
+    let domain = domain(draft, index).filter(|_| status == TaskStatus::Scheduled);
     let scheduled = Scheduled {
         node: index,
         status,
+        domain,
         attempt: attempt.number,
         delay_ms: attempt.delay_ms,
         input: Arc::new(input),
@@ -86,4 +88,12 @@ pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, atte
         reason: attempt.reason,
     };
     draft.change_task(seq, TaskChange::Scheduled(Box::new(scheduled)));
+}
+
+/// The domain that the workflow's start asked for, for a worker's task.
+fn domain(draft: &Draft, index: NodeIndex) -> Option<Arc<str>> {
+    let domains = &draft.workflow.start.task_to_domain;
+    let node = draft.workflow.snapshot.node(index);
+    let list = domains.get(&node.task.name).or_else(|| domains.get("*"))?;
+    draft.state.polls().choose(&node.queue, list, draft.now)
 }

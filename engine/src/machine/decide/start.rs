@@ -39,7 +39,7 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
     let start = with_template(request.start, &snapshot);
     let workflow = Workflow::started(now, id, number, snapshot, start.clone());
     events.push(Event::WorkflowStarted { at: now, id, snapshot: number, start: Box::new(start) });
-    let mut draft = Draft::new(workflow, now);
+    let mut draft = Draft::new(state, workflow, now);
     flow::begin(&mut draft);
     events.extend(draft.into_events());
     Ok(events)

@@ -17,7 +17,7 @@ pub fn fire(state: &State, limit: usize, now: u64) -> Vec<Event> {
     let due = state.indexes().due(now).take(limit).map(|(_, id, _)| id);
     let workflows: BTreeSet<WorkflowId> = due.collect();
     let expired = workflows.into_iter().filter_map(|id| {
-        let mut draft = Draft::new(state.workflow(id)?.clone(), now);
+        let mut draft = Draft::new(state, state.workflow(id)?.clone(), now);
         expire(&mut draft);
         Some(draft.into_events())
     });

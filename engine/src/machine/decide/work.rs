@@ -2,10 +2,10 @@
 
 use super::draft::Draft;
 use super::flow;
-use crate::machine::bounds;
+use crate::machine::bounds::{self, MAX_LOG_CHARACTERS, MAX_LOGS_AT_ONCE};
 use crate::machine::command::{ReferenceUpdate, Report, TaskUpdate};
 use crate::machine::definition::Kind;
-use crate::machine::event::{Event, TaskChange};
+use crate::machine::event::{Event, LogEntry, TaskChange};
 use crate::machine::id::TaskId;
 use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
@@ -19,7 +19,7 @@ const MAX_REASON_CHARACTERS: usize = 500;
 
 pub fn poll(state: &State, queue: &str, worker: Option<&Arc<str>>, count: usize, now: u64) -> Vec<Event> {
     let started = || TaskChange::Started { worker: worker.cloned() };
-    let ready = state.indexes().ready(queue, now, count);
+    let ready = state.indexes().ready(queue, now, count.min(state.room(queue, now)));
     ready.map(|(id, seq)| Event::Task { at: now, id, seq, change: started() }).collect()
 }
 
@@ -48,7 +48,28 @@ pub fn update(state: &State, update: TaskUpdate, now: u64) -> Result<Vec<Event>,
         return Ok(Vec::new());
     }
     let (seq, seed) = (task.seq, update.seed);
-    Ok(carry_on(workflow, seq, change(update), seed, now))
+    let logs = logged(update.task, &update.logs, now);
+    let mut events = carry_on(state, workflow, seq, change(update), seed, now);
+    events.extend(logs);
+    Ok(events)
+}
+
+/// Lines of the log that come with an update: the first few of them, as in Conductor.
+fn logged(task: TaskId, entries: &[LogEntry], now: u64) -> Option<Event> {
+    let kept = |entry: &LogEntry| LogEntry {
+        at: if entry.at == 0 { now } else { entry.at },
+        text: entry.text.chars().take(MAX_LOG_CHARACTERS).collect::<String>().into(),
+    };
+    let entries: Vec<LogEntry> = entries.iter().take(MAX_LOGS_AT_ONCE).map(kept).collect();
+    let is_empty = entries.is_empty();
+    let change = TaskChange::Logged { entries };
+    (!is_empty).then_some(Event::Task { at: now, id: task.workflow, seq: task.sequence, change })
+}
+
+/// A line for a task's log, whatever became of the task.
+pub fn log(state: &State, task: TaskId, entry: &LogEntry, now: u64) -> Result<Vec<Event>, Rejection> {
+    state.task(task).ok_or_else(|| Rejection::no_task(task))?;
+    Ok(logged(task, std::slice::from_ref(entry), now).into_iter().collect())
 }
 
 /// The record that is open under a reference name gets the update; nothing happens if there is none.
@@ -66,14 +87,22 @@ pub fn update_by_reference(state: &State, told: ReferenceUpdate, now: u64) -> Re
         output: Arc::new(Value::Object(output)),
         reason: None,
         worker: told.worker,
+        logs: Vec::new(),
         callback_ms: 0,
         seed: told.seed,
     };
     update(state, task_update, now)
 }
 
-fn carry_on(workflow: &Workflow, seq: u32, change: TaskChange, seed: u64, now: u64) -> Vec<Event> {
-    let mut draft = Draft::new(workflow.clone(), now);
+fn carry_on(
+    state: &State,
+    workflow: &Workflow,
+    seq: u32,
+    change: TaskChange,
+    seed: u64,
+    now: u64,
+) -> Vec<Event> {
+    let mut draft = Draft::new(state, workflow.clone(), now);
     draft.change_task(seq, change);
     let ended = draft.workflow.task(seq).map(|task| task.status);
     match ended {

@@ -1,0 +1,155 @@
+//! A task record. It changes by events only.
+
+use super::bounds::MAX_LOG_ENTRIES;
+use super::definition::Object;
+use super::event::{LogEntry, Scheduled, TaskChange};
+use super::snapshot::NodeIndex;
+use super::status::TaskStatus;
+use super::workflow::is_default;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A task record: one attempt at one task of the definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its number in the workflow, from 1, in scheduling order.
+    pub seq: u32,
+    /// Its place in the definition.
+    pub node: NodeIndex,
+    /// Attempt, from 0.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub attempt: u32,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// True when a later record retries it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retried: bool,
+    /// Number of the record that it retries.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry_of: Option<u32>,
+    /// Times that it was handed out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub poll_count: u32,
+    /// Input, expressions replaced.
+    pub input: Arc<Object>,
+    /// Output so far.
+    pub output: Arc<Value>,
+    /// Why it is not completed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reason: Option<Arc<str>>,
+    /// The worker that has it or had it last.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub worker: Option<Arc<str>>,
+    /// When the record was made.
+    pub scheduled_at: u64,
+    /// When the first attempt's record was made.
+    pub first_at: u64,
+    /// From when it can be polled.
+    pub ready_at: u64,
+    /// First hand-out of this record; 0 before it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub started_at: u64,
+    /// Last sign of life: hand-out, callback, lease extension.
+    pub updated_at: u64,
+    /// When it ended; 0 before.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ended_at: u64,
+    /// Wait that the schedule asked for, milliseconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start_delay_ms: u64,
+    /// Wait that the schedule or the last callback asked for, milliseconds; 0 once handed out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub delay_ms: u64,
+    /// The domain whose workers get it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub domain: Option<Arc<str>>,
+    /// What was written into its log, oldest first; the newest [`MAX_LOG_ENTRIES`] are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub logs: Vec<LogEntry>,
+}
+
+impl Task {
+    pub(super) fn scheduled(at: u64, seq: u32, scheduled: &Scheduled) -> Self {
+        let waits_for_worker = scheduled.status == TaskStatus::Scheduled;
+        let ended = scheduled.status.is_terminal();
+        Self {
+            seq,
+            node: scheduled.node,
+            attempt: scheduled.attempt,
+            status: scheduled.status,
+            retried: false,
+            retry_of: scheduled.retry_of,
+            poll_count: 0,
+            input: Arc::clone(&scheduled.input),
+            output: Arc::new(Value::Object(Object::new())),
+            reason: scheduled.reason.clone(),
+            worker: None,
+            scheduled_at: at,
+            first_at: scheduled.first_at,
+            ready_at: at + scheduled.delay_ms,
+            started_at: if waits_for_worker { 0 } else { at },
+            updated_at: at,
+            ended_at: if ended { at } else { 0 },
+            start_delay_ms: scheduled.delay_ms,
+            delay_ms: scheduled.delay_ms,
+            domain: scheduled.domain.clone(),
+            logs: Vec::new(),
+        }
+    }
+
+    pub(super) fn change(&mut self, at: u64, change: &TaskChange) {
+        match change {
+            TaskChange::Scheduled(_) => {}
+            TaskChange::Started { worker } => {
+                self.status = TaskStatus::InProgress;
+                self.worker.clone_from(worker);
+                self.poll_count += 1;
+                self.updated_at = at;
+                self.delay_ms = 0;
+                if self.started_at == 0 {
+                    self.started_at = at;
+                }
+            }
+            TaskChange::CalledBack { worker, output, reason, callback_ms } => {
+                self.status = TaskStatus::Scheduled;
+                self.worker.clone_from(worker);
+                self.output = Arc::clone(output);
+                self.reason.clone_from(reason);
+                self.updated_at = at;
+                self.delay_ms = *callback_ms;
+                self.ready_at = at + callback_ms;
+            }
+            TaskChange::LeaseExtended => self.updated_at = at,
+            TaskChange::Logged { entries } => {
+                self.logs.extend(entries.iter().cloned());
+                self.logs.drain(..self.logs.len().saturating_sub(MAX_LOG_ENTRIES));
+            }
+            TaskChange::MadeReady => {
+                self.delay_ms = 0;
+                self.ready_at = at;
+            }
+            TaskChange::Ended { status, worker, output, reason } => {
+                self.status = *status;
+                self.ended_at = at;
+                if worker.is_some() {
+                    self.worker.clone_from(worker);
+                }
+                if let Some(output) = output {
+                    self.output = Arc::clone(output);
+                }
+                if reason.is_some() || *status == TaskStatus::Completed {
+                    self.reason.clone_from(reason);
+                }
+            }
+            TaskChange::Forgiven => self.status = TaskStatus::CompletedWithErrors,
+            TaskChange::Reopened => {
+                self.status = TaskStatus::InProgress;
+                self.output = Arc::new(Value::Object(Object::new()));
+                self.reason = None;
+                self.ended_at = 0;
+                self.updated_at = at;
+            }
+        }
+    }
+}
