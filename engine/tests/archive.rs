@@ -241,7 +241,7 @@ fn population(picks: &[(u8, u8, u16)]) -> Slice {
     for (seed, (kind, fate, wait)) in (0..).zip(picks) {
         now += u64::from(*wait % 3);
         let correlation_id = (kind % 4 > 0).then(|| format!("c{}", kind % 4).into());
-        let start = Start { input: Arc::new(json!({})), correlation_id, ..Start::default() };
+        let start = Start { correlation_id, ..Start::default() };
         let name = ["a", "ab", "b"][usize::from(*kind) % 3].to_owned();
         let start = StartWorkflow { name, version: None, inline: None, start, seed };
         let id = carry_out(&mut state, Command::StartWorkflow(Box::new(start)), now).unwrap();

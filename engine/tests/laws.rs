@@ -149,7 +149,7 @@ impl World {
                 version: None,
                 inline: None,
                 start: Start {
-                    input: Arc::new(json!({"n": 1})),
+                    input: json!({"n": 1}).into(),
                     priority: (self.seed % 3) as u8,
                     task_to_domain: [("c".to_owned(), "blue,NO_DOMAIN".to_owned())].into(),
                     ..Start::default()
@@ -214,7 +214,7 @@ impl World {
             id,
             from: from.map(|seq| id.task(seq)),
             task_input: None,
-            workflow_input: task.is_multiple_of(2).then(|| Arc::new(json!({"n": task}))),
+            workflow_input: task.is_multiple_of(2).then(|| json!({"n": task}).into()),
             correlation_id,
         }))
     }
@@ -293,7 +293,7 @@ fn update(task: TaskId, kind: u8, seed: u64) -> TaskUpdate {
         workflow: task.workflow,
         task,
         report,
-        output: Arc::new(payload(seed)),
+        output: payload(seed).into(),
         reason: None,
         worker: None,
         logs: Vec::new(),

@@ -3,7 +3,7 @@
 use super::definition::{Object, TaskDef, WorkflowDef};
 use super::event::{LogEntry, Start};
 use super::id::{TaskId, WorkflowId};
-use serde_json::Value;
+use super::payload::Payload;
 use std::sync::Arc;
 
 /// Something that is asked for.
@@ -130,9 +130,9 @@ pub struct Rerun {
     /// From this record on; `None` = all of it.
     pub from: Option<TaskId>,
     /// Input of that record, instead of what its definition's parameters give.
-    pub task_input: Option<Arc<Object>>,
+    pub task_input: Option<Payload>,
     /// Input of the workflow, instead of what it has.
-    pub workflow_input: Option<Arc<Value>>,
+    pub workflow_input: Option<Payload>,
     /// The client's name for the workflow, instead of what it has.
     pub correlation_id: Option<Arc<str>>,
 }
@@ -145,9 +145,9 @@ pub struct Skip {
     /// Reference name of the task.
     pub reference: String,
     /// Input that its record shows.
-    pub input: Option<Arc<Object>>,
+    pub input: Option<Payload>,
     /// Output that it gives.
-    pub output: Option<Arc<Value>>,
+    pub output: Option<Payload>,
 }
 
 /// What a worker may say of a task.
@@ -175,7 +175,7 @@ pub struct TaskUpdate {
     /// What became of it.
     pub report: Report,
     /// Replaces the stored output.
-    pub output: Arc<Value>,
+    pub output: Payload,
     /// Why it is not completed.
     pub reason: Option<Arc<str>>,
     /// Who tells.

@@ -3,12 +3,12 @@
 //! Their JSON is the journal's format: fields may be added with a default, never renamed or removed without a
 //! new schema version.
 
-use super::definition::{Object, TaskDef, WorkflowDef};
+use super::definition::{TaskDef, WorkflowDef};
 use super::id::WorkflowId;
+use super::payload::Payload;
 use super::snapshot::NodeIndex;
 use super::status::{TaskStatus, WorkflowStatus};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ impl Event {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// Input of the workflow.
-    pub input: Arc<Value>,
+    pub input: Payload,
     /// The client's name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Arc<str>>,
@@ -178,7 +178,7 @@ pub enum WorkflowChange {
     Relabeled {
         /// The new input, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        input: Option<Arc<Value>>,
+        input: Option<Payload>,
         /// The client's new name for it, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         correlation_id: Option<Arc<str>>,
@@ -196,7 +196,7 @@ pub enum WorkflowChange {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Arc<str>>,
         /// Its output.
-        output: Arc<Value>,
+        output: Payload,
     },
 }
 
@@ -215,7 +215,7 @@ pub enum TaskChange {
         /// Who.
         worker: Option<Arc<str>>,
         /// Output so far.
-        output: Arc<Value>,
+        output: Payload,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Arc<str>>,
@@ -240,7 +240,7 @@ pub enum TaskChange {
         worker: Option<Arc<str>>,
         /// Its output; `None` keeps what it has.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        output: Option<Arc<Value>>,
+        output: Option<Payload>,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Arc<str>>,
@@ -277,7 +277,7 @@ pub struct Scheduled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Arc<str>>,
     /// Input, expressions replaced.
-    pub input: Arc<Object>,
+    pub input: Payload,
     /// When the first attempt was scheduled.
     pub first_at: u64,
     /// Number of the record that this one retries.

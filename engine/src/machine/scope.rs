@@ -31,8 +31,8 @@ impl Scope for WorkflowScope<'_> {
 fn workflow_field<'w>(workflow: &'w Workflow, field: &str) -> Option<Cow<'w, Value>> {
     let def = &workflow.snapshot.def;
     Some(Cow::Owned(match field {
-        "input" => return Some(Cow::Borrowed(&*workflow.start.input)),
-        "output" => return Some(Cow::Borrowed(&*workflow.output)),
+        "input" => workflow.start.input.value(),
+        "output" => workflow.output.value(),
         "status" => json!(workflow.status),
         "workflowId" => json!(workflow.id),
         "workflowType" => json!(def.name),
@@ -48,8 +48,8 @@ fn workflow_field<'w>(workflow: &'w Workflow, field: &str) -> Option<Cow<'w, Val
 fn task_field<'w>(workflow: &'w Workflow, task: &'w Task, field: &str) -> Option<Cow<'w, Value>> {
     let node = workflow.node(task);
     Some(Cow::Owned(match field {
-        "input" => Value::Object((*task.input).clone()),
-        "output" => return Some(Cow::Borrowed(&*task.output)),
+        "input" => task.input.value(),
+        "output" => task.output.value(),
         "taskType" | "taskDefName" => json!(node.task.name),
         "status" => json!(task.status),
         "referenceTaskName" => json!(node.task.task_reference_name),

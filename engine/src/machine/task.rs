@@ -1,13 +1,12 @@
 //! A task record. It changes by events only.
 
 use super::bounds::MAX_LOG_ENTRIES;
-use super::definition::Object;
 use super::event::{LogEntry, Scheduled, TaskChange};
+use super::payload::Payload;
 use super::snapshot::NodeIndex;
 use super::status::TaskStatus;
 use super::workflow::is_default;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// A task record: one attempt at one task of the definition.
@@ -32,9 +31,9 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "is_default")]
     pub poll_count: u32,
     /// Input, expressions replaced.
-    pub input: Arc<Object>,
+    pub input: Payload,
     /// Output so far.
-    pub output: Arc<Value>,
+    pub output: Payload,
     /// Why it is not completed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reason: Option<Arc<str>>,
@@ -81,8 +80,8 @@ impl Task {
             retried: false,
             retry_of: scheduled.retry_of,
             poll_count: 0,
-            input: Arc::clone(&scheduled.input),
-            output: Arc::new(Value::Object(Object::new())),
+            input: scheduled.input.clone(),
+            output: Payload::default(),
             reason: scheduled.reason.clone(),
             worker: None,
             scheduled_at: at,
@@ -114,7 +113,7 @@ impl Task {
             TaskChange::CalledBack { worker, output, reason, callback_ms } => {
                 self.status = TaskStatus::Scheduled;
                 self.worker.clone_from(worker);
-                self.output = Arc::clone(output);
+                self.output = output.clone();
                 self.reason.clone_from(reason);
                 self.updated_at = at;
                 self.delay_ms = *callback_ms;
@@ -136,7 +135,7 @@ impl Task {
                     self.worker.clone_from(worker);
                 }
                 if let Some(output) = output {
-                    self.output = Arc::clone(output);
+                    self.output = output.clone();
                 }
                 if reason.is_some() || *status == TaskStatus::Completed {
                     self.reason.clone_from(reason);
@@ -145,7 +144,7 @@ impl Task {
             TaskChange::Forgiven => self.status = TaskStatus::CompletedWithErrors,
             TaskChange::Reopened => {
                 self.status = TaskStatus::InProgress;
-                self.output = Arc::new(Value::Object(Object::new()));
+                self.output = Payload::default();
                 self.reason = None;
                 self.ended_at = 0;
                 self.updated_at = at;

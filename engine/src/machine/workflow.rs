@@ -1,14 +1,13 @@
 //! The aggregate: one workflow with its task records. It changes by events only.
 
-use super::definition::Object;
 use super::event::{Scheduled, SnapshotNumber, Start, TaskChange, WorkflowChange};
 use super::id::{TaskId, WorkflowId};
+use super::payload::Payload;
 use super::polls;
 use super::snapshot::{Node, NodeIndex, Snapshot};
 use super::status::WorkflowStatus;
 pub use super::task::Task;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// A task record with what of its workflow a worker is told.
@@ -39,7 +38,7 @@ pub struct Workflow {
     /// What its start asked for.
     pub start: Arc<Start>,
     /// Its output; null until it ended.
-    pub output: Arc<Value>,
+    pub output: Payload,
     /// Why it is not completed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reason: Option<Arc<str>>,
@@ -90,7 +89,7 @@ impl Workflow {
             snapshot_number: number,
             status: WorkflowStatus::Running,
             start: Arc::new(start),
-            output: Arc::new(Value::Object(Object::new())),
+            output: Payload::default(),
             reason: None,
             created_at: at,
             updated_at: at,
@@ -197,18 +196,18 @@ impl Workflow {
                 self.retried_at = at;
                 self.ended_at = 0;
                 self.reason = None;
-                self.output = Arc::new(Value::Object(Object::new()));
+                self.output = Payload::default();
             }
             WorkflowChange::Relabeled { input, correlation_id } => {
                 let start = Arc::make_mut(&mut self.start);
-                start.input = input.clone().unwrap_or_else(|| Arc::clone(&start.input));
+                start.input = input.clone().unwrap_or_else(|| start.input.clone());
                 start.correlation_id = correlation_id.clone().or(start.correlation_id.take());
             }
             WorkflowChange::RecordsRemoved { seqs } => self.remove_records(seqs),
             WorkflowChange::Ended { status, reason, output } => {
                 self.status = *status;
                 self.reason.clone_from(reason);
-                self.output = Arc::clone(output);
+                self.output = output.clone();
                 self.ended_at = at;
             }
         }

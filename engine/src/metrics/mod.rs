@@ -153,7 +153,7 @@ impl Now {
         let open = state.workflows().filter(|workflow| !workflow.status.is_terminal());
         let queues = state.indexes().depths().filter(|(_, depth)| *depth > 0);
         let queues = queues.take(NAMES).map(|(queue, depth)| {
-            let ready = state.indexes().next_ready(queue).unwrap_or(now);
+            let ready = state.indexes().next_ready(queue).map_or(now, |(at, _)| at);
             (queue.to_owned(), depth, now.saturating_sub(ready))
         });
         Self {

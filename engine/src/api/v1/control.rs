@@ -16,7 +16,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{delete, post, put};
 use serde::Deserialize;
-use serde_json::Value;
 use std::sync::Arc;
 
 pub fn routes() -> Router<Api> {
@@ -133,8 +132,8 @@ async fn rerun(
     let rerun = Rerun {
         id: workflow,
         from,
-        task_input: request.task_input.map(Arc::new),
-        workflow_input: request.workflow_input.map(|input| Arc::new(Value::Object(input))),
+        task_input: request.task_input.map(Into::into),
+        workflow_input: request.workflow_input.map(Into::into),
         correlation_id: request.correlation_id,
     };
     carry_out(&api, Command::Rerun(Box::new(rerun))).await?;
@@ -158,8 +157,8 @@ async fn skip(
     let skip = Skip {
         id: parse(&id)?,
         reference,
-        input: request.task_input.map(Arc::new),
-        output: request.task_output.map(|output| Arc::new(Value::Object(output))),
+        input: request.task_input.map(Into::into),
+        output: request.task_output.map(Into::into),
     };
     carry_out(&api, Command::Skip(Box::new(skip))).await
 }

@@ -49,8 +49,8 @@ struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     end_time: Option<String>,
     status: WorkflowStatus,
-    input: String,
-    output: String,
+    input: &'a str,
+    output: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason_for_incompletion: Option<&'a str>,
     execution_time: u64,
@@ -68,7 +68,7 @@ impl<'a> Summary<'a> {
         let failed = failed_tasks(workflow);
         let references: Vec<&str> =
             failed.iter().map(|node| node.task.task_reference_name.as_str()).collect();
-        let (input, output) = (workflow.start.input.to_string(), workflow.output.to_string());
+        let (input, output) = (workflow.start.input.text(), workflow.output.text());
         let ended = workflow.status.is_terminal();
         Self {
             workflow_type: &workflow.snapshot.def.name,

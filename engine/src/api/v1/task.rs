@@ -22,7 +22,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The longest that a poll may wait, milliseconds; Conductor refuses more.
@@ -131,7 +130,7 @@ impl TaskResult {
             workflow,
             task,
             report: report(self.status.as_deref())?,
-            output: Arc::new(Value::Object(self.output_data.unwrap_or_default())),
+            output: self.output_data.unwrap_or_default().into(),
             reason: self.reason_for_incompletion,
             worker: self.worker_id,
             logs: self.logs.unwrap_or_default().into_iter().map(Line::entry).collect(),

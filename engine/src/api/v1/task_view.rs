@@ -1,13 +1,13 @@
 //! A task record as Conductor's clients read it.
 
-use crate::machine::definition::{Kind, Object};
+use crate::machine::Payload;
+use crate::machine::definition::Kind;
 use crate::machine::event::Start;
 use crate::machine::id::{TaskId, WorkflowId};
 use crate::machine::snapshot::Snapshot;
 use crate::machine::status::TaskStatus;
 use crate::machine::workflow::{Task, TaskInContext, Workflow};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A task record as JSON. Nulls are left out, zeros and empty maps are not.
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 pub struct TaskView<'a> {
     task_type: &'a str,
     status: TaskStatus,
-    input_data: &'a Object,
+    input_data: &'a Payload,
     reference_task_name: &'a str,
     retry_count: u32,
     seq: u32,
@@ -44,7 +44,7 @@ pub struct TaskView<'a> {
     callback_after_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     worker_id: Option<&'a str>,
-    output_data: &'a Value,
+    output_data: &'a Payload,
     workflow_task: &'a RawValue,
     rate_limit_per_frequency: i64,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -83,7 +83,7 @@ async fn start(State(api): State<Api>, Payload(body): Payload) -> Result<Respons
     let name = named.or_else(|| inline.as_ref().map(|def| def.name.clone()));
     let name = name.ok_or_else(|| Problem::bad_request("a workflow name must be given"))?;
     let start = Start {
-        input: Arc::new(request.input),
+        input: request.input.into(),
         correlation_id: request.correlation_id,
         priority: priority(request.priority)?,
         created_by: request.created_by,
@@ -103,7 +103,7 @@ async fn start_by_name(
         return Err(Problem::bad_request("the body, which is the workflow's input, must be a JSON object"));
     }
     let start = Start {
-        input: Arc::new(input),
+        input: input.into(),
         correlation_id: parameters.text("correlationId").map(Arc::from),
         priority: priority(parameters.number("priority")?)?,
         created_by: None,

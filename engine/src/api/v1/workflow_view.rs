@@ -1,12 +1,12 @@
 //! A workflow as Conductor's clients read it.
 
 use super::task_view::TaskView;
+use crate::machine::Payload;
 use crate::machine::id::WorkflowId;
 use crate::machine::snapshot::Node;
 use crate::machine::status::{TaskStatus, WorkflowStatus};
 use crate::machine::workflow::Workflow;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,8 @@ pub struct WorkflowView<'a> {
     workflow_name: &'a str,
     workflow_version: i64,
     tasks: Vec<TaskView<'a>>,
-    input: &'a Value,
-    output: &'a Value,
+    input: &'a Payload,
+    output: &'a Payload,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ pub struct StatusView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<&'a Value>,
+    output: Option<&'a Payload>,
     #[serde(skip_serializing_if = "Option::is_none")]
     variables: Option<Empty>,
     status: WorkflowStatus,
@@ -107,7 +107,7 @@ impl<'a> StatusView<'a> {
         Self {
             workflow_id: workflow.id,
             correlation_id: workflow.start.correlation_id.as_deref(),
-            output: with_output.then_some(&*workflow.output),
+            output: with_output.then_some(&workflow.output),
             variables: with_variables.then_some(Empty {}),
             status: workflow.status,
         }

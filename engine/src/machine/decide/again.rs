@@ -7,15 +7,14 @@ use super::records::{Attempt, schedule_as};
 use super::start::{definitions, registered, with_template};
 use crate::machine::bounds;
 use crate::machine::command::Rerun;
-use crate::machine::definition::Object;
 use crate::machine::event::{Event, SnapshotNumber, Start, TaskChange, WorkflowChange};
 use crate::machine::id::WorkflowId;
+use crate::machine::payload::Payload;
 use crate::machine::rejection::Rejection;
 use crate::machine::snapshot::{NodeIndex, Snapshot};
 use crate::machine::state::State;
 use crate::machine::status::WorkflowStatus;
 use crate::machine::workflow::Workflow;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -89,12 +88,12 @@ pub fn rerun(state: &State, rerun: Rerun, now: u64) -> Result<Vec<Event>, Reject
         bounds::check_payload("workflowInput", input)?;
     }
     if let Some(input) = &rerun.task_input {
-        bounds::check_payload("taskInput", &Value::Object((**input).clone()))?;
+        bounds::check_payload("taskInput", input)?;
     }
     let (input, correlation_id) = (rerun.workflow_input, rerun.correlation_id);
     let Some(from) = rerun.from else {
         let old = &workflow.start;
-        let input = input.unwrap_or_else(|| Arc::clone(&old.input));
+        let input = input.unwrap_or_else(|| old.input.clone());
         let correlation_id = correlation_id.or_else(|| old.correlation_id.clone());
         let start = Start { input, correlation_id, ..(**old).clone() };
         let definitions = (workflow.snapshot_number, Arc::clone(&workflow.snapshot));
@@ -114,7 +113,7 @@ pub fn rerun(state: &State, rerun: Rerun, now: u64) -> Result<Vec<Event>, Reject
 
 /// Does a node and all that follows from it anew. What runs beside it stays as it is, or is retried if it failed
 /// or was canceled; joins that wait for it wait again.
-fn rerun_from(draft: &mut Draft, node: NodeIndex, input: Option<Arc<Object>>) {
+fn rerun_from(draft: &mut Draft, node: NodeIndex, input: Option<Payload>) {
     let (anew, joins) = downstream(&draft.workflow.snapshot, node);
     let records = draft.workflow.tasks.iter().filter(|task| anew.contains(&task.node));
     let seqs = records.map(|task| task.seq).collect();

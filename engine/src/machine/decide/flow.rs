@@ -6,6 +6,7 @@ use crate::machine::bounds::MAX_DECIDED_BYTES;
 use crate::machine::definition::{Kind, Object};
 use crate::machine::event::{TaskChange, WorkflowChange};
 use crate::machine::id::MAX_SEQUENCE;
+use crate::machine::payload::Payload;
 use crate::machine::retry;
 use crate::machine::snapshot::NodeIndex;
 use crate::machine::status::{TaskStatus, WorkflowStatus};
@@ -105,8 +106,9 @@ fn finish_join(draft: &mut Draft, seq: u32) {
     let mut with_errors = false;
     for task in awaited.iter().filter_map(|node| workflow.latest(*node)) {
         with_errors |= task.status == TaskStatus::CompletedWithErrors;
-        if task.output.as_object().is_some_and(|output| !output.is_empty()) {
-            output.insert(workflow.node(task).task.task_reference_name.clone(), (*task.output).clone());
+        let of_task = task.output.object();
+        if !of_task.is_empty() {
+            output.insert(workflow.node(task).task.task_reference_name.clone(), Value::Object(of_task));
         }
     }
     let reason: Option<Arc<str>> = tolerated_failures(workflow, awaited.iter().copied()).map(Arc::from);
@@ -115,7 +117,7 @@ fn finish_join(draft: &mut Draft, seq: u32) {
         (None, true) => TaskStatus::CompletedWithErrors,
         (None, false) => TaskStatus::Completed,
     };
-    let output = Some(Arc::new(Value::Object(output)));
+    let output = Some(output.into());
     draft.change_task(seq, TaskChange::Ended { status, worker: None, output, reason });
     settle_failure(draft, seq, 0);
 }
@@ -224,11 +226,10 @@ fn complete(draft: &mut Draft) {
 }
 
 /// Output parameters if there are any, else the output of the last task.
-fn output(draft: &Draft) -> Arc<Value> {
+fn output(draft: &Draft) -> Payload {
     let parameters = &draft.workflow.snapshot.def.output_parameters;
     if !parameters.is_empty() {
-        return Arc::new(Value::Object(draft.evaluate(parameters, None)));
+        return draft.evaluate(parameters, None).into();
     }
-    let last = draft.workflow.tasks.last().map(|task| Arc::clone(&task.output));
-    last.unwrap_or_else(|| Arc::new(Value::Object(Object::new())))
+    draft.workflow.tasks.last().map(|task| task.output.clone()).unwrap_or_default()
 }

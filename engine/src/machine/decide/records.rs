@@ -1,9 +1,9 @@
 //! Making task records.
 
 use super::draft::{Draft, fill_from_template};
-use crate::machine::bounds;
-use crate::machine::definition::{Kind, Object};
+use crate::machine::definition::Kind;
 use crate::machine::event::{Scheduled, TaskChange};
+use crate::machine::payload::Payload;
 use crate::machine::snapshot::NodeIndex;
 use crate::machine::status::TaskStatus;
 use crate::machine::workflow::Task;
@@ -46,7 +46,7 @@ pub struct Attempt {
     pub retry_of: Option<u32>,
     pub reason: Option<Arc<str>>,
     /// Replaces what the definition's parameters give.
-    pub input: Option<Arc<Object>>,
+    pub input: Option<Payload>,
 }
 
 impl Attempt {
@@ -69,12 +69,13 @@ impl Attempt {
 pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, attempt: Attempt) {
     let seq = draft.workflow.next_seq();
     let node = draft.workflow.snapshot.node(index);
-    let given = attempt.input.map(Arc::unwrap_or_clone);
-    let mut input = given.unwrap_or_else(|| draft.evaluate(&node.task.input_parameters, Some(seq)));
-    if let Some(def) = draft.workflow.snapshot.task_def(node) {
-        input = fill_from_template(input, &def.input_template);
+    let mut input =
+        attempt.input.unwrap_or_else(|| draft.evaluate(&node.task.input_parameters, Some(seq)).into());
+    let template = draft.workflow.snapshot.task_def(node).map(|def| &def.input_template);
+    if let Some(template) = template.filter(|template| !template.is_empty()) {
+        input = fill_from_template(input.object(), template).into();
     }
-    draft.count_bytes(input.values().map(bounds::size).sum());
+    draft.count_bytes(input.text().len());
     let domain = domain(draft, index).filter(|_| status == TaskStatus::Scheduled);
     let scheduled = Scheduled {
         node: index,
@@ -82,7 +83,7 @@ pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, atte
         domain,
         attempt: attempt.number,
         delay_ms: attempt.delay_ms,
-        input: Arc::new(input),
+        input,
         first_at: attempt.first_at,
         retry_of: attempt.retry_of,
         reason: attempt.reason,

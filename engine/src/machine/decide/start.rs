@@ -13,7 +13,6 @@ use crate::machine::snapshot::Snapshot;
 use crate::machine::state::State;
 use crate::machine::validate;
 use crate::machine::workflow::Workflow;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,11 +89,8 @@ fn unused_id(state: &State, now: u64, seed: u64) -> WorkflowId {
 
 pub fn with_template(start: Start, snapshot: &Snapshot) -> Start {
     let template = &snapshot.def.input_template;
-    match start.input.as_ref() {
-        Value::Object(given) if !template.is_empty() => {
-            let filled = fill_from_template(given.clone(), template);
-            Start { input: Arc::new(Value::Object(filled)), ..start }
-        }
-        _ => start,
+    if template.is_empty() {
+        return start;
     }
+    Start { input: fill_from_template(start.input.object(), template).into(), ..start }
 }

@@ -11,7 +11,6 @@ use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
 use crate::machine::status::TaskStatus;
 use crate::machine::workflow::Workflow;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Characters that Conductor keeps of a reason.
@@ -78,13 +77,13 @@ pub fn update_by_reference(state: &State, told: ReferenceUpdate, now: u64) -> Re
     let node = workflow.snapshot.find(&told.reference);
     let task = node.and_then(|node| workflow.latest(node)).filter(|task| !task.status.is_terminal());
     let Some(task) = task else { return Ok(Vec::new()) };
-    let mut output = task.output.as_object().cloned().unwrap_or_default();
+    let mut output = task.output.object();
     output.extend(told.output);
     let task_update = TaskUpdate {
         workflow: told.workflow,
         task: workflow.task_id(task),
         report: told.report,
-        output: Arc::new(Value::Object(output)),
+        output: output.into(),
         reason: None,
         worker: told.worker,
         logs: Vec::new(),
