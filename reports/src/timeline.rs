@@ -3,7 +3,6 @@
 use crate::histogram::Distribution;
 use crate::joined::Joined;
 use crate::statistics;
-use std::collections::BTreeMap;
 
 /// Most stretches: more than that can't be told apart on a page.
 const MOST: u64 = 160;
@@ -122,14 +121,13 @@ impl Timeline {
     /// The most that there were at once in each stretch, of things that are there from one instant to another.
     pub fn most_at_once(&self, spans: impl Iterator<Item = (u64, u64)>) -> Vec<u64> {
         // What changes at one instant changes at once: one that ends then and one that begins were not there together.
-        let mut changes: BTreeMap<u64, i64> = BTreeMap::new();
-        for (from, to) in spans.filter(|(from, to)| from < to) {
-            *changes.entry(from).or_default() += 1;
-            *changes.entry(to).or_default() -= 1;
-        }
+        let mut changes: Vec<(u64, i64)> =
+            spans.filter(|(from, to)| from < to).flat_map(|(from, to)| [(from, 1), (to, -1)]).collect();
+        changes.sort_unstable();
         let mut out = vec![0; self.count()];
         let (mut now, mut at) = (0i64, 0usize);
-        for (ns, change) in changes {
+        for at_once in changes.chunk_by(|a, b| a.0 == b.0) {
+            let (ns, change) = (at_once[0].0, at_once.iter().map(|c| c.1).sum::<i64>());
             let stretch = if ns < self.began_ns { 0 } else { self.stretch(ns).unwrap_or(self.count()) };
             while at < stretch.min(self.count() - 1) {
                 at += 1;

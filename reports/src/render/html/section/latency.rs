@@ -30,7 +30,7 @@ const MAKESPANS: Shown = &[
     ("makespan_max_s", "largest", 6),
 ];
 /// Distance of the points of a curve, in nines.
-const CURVE_STEP: f64 = 0.04;
+const CURVE_STEP: f64 = 0.05;
 
 /// Writes the sections.
 pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
@@ -205,7 +205,7 @@ fn curves(
         let name = level.level.name.clone();
         let mut curve =
             Series { name, colour: i, stroke: Stroke::Line, points: Vec::new(), interval: Vec::new() };
-        for step in 1..=100 {
+        for step in 1..=80 {
             let q = 1.0 - 10f64.powf(-CURVE_STEP * f64::from(step));
             let e = samples.percentile(q);
             let Some(value) = e.value.map(|v| v * factor) else { continue };
