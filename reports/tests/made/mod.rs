@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses the part that it needs")]
 
+pub mod page;
+
 use shakedown_reports::history::{
     Call, Execution, FinalTask, FinalWorkflow, Footer, Header, History, LevelEnd, LevelMark, Observed,
     Outcome, Reported, Resource, SCHEMA_VERSION, Start,

@@ -110,6 +110,23 @@ impl Display for Px {
     }
 }
 
+/// A name as a part of a relative address: nothing in it leads out of its folder or to another scheme.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.bytes() {
+            match byte {
+                b'.' if self.0.trim_matches('.').is_empty() => f.write_str("%2E")?,
+                b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => write!(f, "{}", char::from(b))?,
+                b => write!(f, "%{b:02X}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +139,14 @@ mod tests {
         let shown =
             "&lt;/script&gt;&lt;img src=x onerror=&#39;alert(1)&#39;&gt;&quot;&amp;\u{fffd}\u{fffd}[31m";
         assert_eq!(m.into_string(), format!("<p title=\"{shown}\">{shown}</p>"));
+    }
+
+    #[test]
+    fn an_address_stays_in_its_folder() {
+        let shown = |name: &str| Escaped(name).to_string();
+        assert_eq!(shown("20261123T174338Z-main-1.2"), "20261123T174338Z-main-1.2");
+        assert_eq!([shown("javascript:x"), shown("../a\"é")], ["javascript%3Ax", "..%2Fa%22%C3%A9"]);
+        assert_eq!(shown(".."), "%2E%2E");
     }
 
     #[test]

@@ -9,11 +9,12 @@ mod figure;
 mod markup;
 mod page;
 mod section;
+pub mod suite;
 mod table;
 
 use crate::joined::Joined;
 use crate::judge::Summary;
-use markup::Markup;
+use markup::{Escaped, Markup};
 use section::Context;
 
 /// The parts of the page that can be jumped to: id and name.

@@ -23,18 +23,22 @@ pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
                 m.element("p", &[], &tally(summary));
             });
         });
-        problems(m, summary);
+        write_problems(m, summary);
     });
     m.line();
     facts(m, context);
 }
 
-/// How many gates and checks said what.
-pub(in super::super) fn tally(summary: &Summary) -> String {
+fn tally(summary: &Summary) -> String {
+    let run = if summary.validity.valid { "the run is valid" } else { "the run is invalid" };
+    format!("{} · {run} · exit code {}", counts(summary), summary.exit_code)
+}
+
+/// How many gates and checks said what, of a run.
+pub(in super::super) fn counts(summary: &Summary) -> String {
     let gates = count("gate", summary.gates.iter().map(|g| g.verdict));
     let checks = count("check", summary.checks.iter().filter(|c| c.applies).map(|c| c.verdict));
-    let run = if summary.validity.valid { "the run is valid" } else { "the run is invalid" };
-    format!("{gates} · {checks} · {run} · exit code {}", summary.exit_code)
+    format!("{gates} · {checks}")
 }
 
 fn count(what: &str, verdicts: impl Iterator<Item = Verdict>) -> String {
@@ -52,7 +56,8 @@ fn count(what: &str, verdicts: impl Iterator<Item = Verdict>) -> String {
     text
 }
 
-fn problems(m: &mut Markup, summary: &Summary) {
+/// What is wrong with a run, worst first, one sentence each.
+pub(in super::super) fn problems(summary: &Summary) -> Vec<(Verdict, String)> {
     let mut found: Vec<(Verdict, String)> = Vec::new();
     found.extend(summary.validity.reasons().into_iter().map(|r| (Verdict::Fail, format!("Invalid: {r}"))));
     let of_all = |g: &GateResult| [INVALID_RUN, INTERRUPTED_RUN].contains(&g.reason.as_str());
@@ -61,6 +66,11 @@ fn problems(m: &mut Markup, summary: &Summary) {
     let checks = summary.checks.iter().filter(|c| c.applies && c.verdict != Verdict::Pass);
     found.extend(checks.map(|c| (c.verdict, format!("{}: {}", c.name, words::check(c)))));
     found.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    found
+}
+
+fn write_problems(m: &mut Markup, summary: &Summary) {
+    let found = problems(summary);
     if found.is_empty() {
         return;
     }
