@@ -1,7 +1,7 @@
 //! What a workflow's end hung on: the chain of tasks each of which was the last that the next one waited for.
 
 use crate::history::Execution;
-use crate::joined::{LevelRun, WorkflowRun};
+use crate::joined::WorkflowRun;
 use std::collections::BTreeMap;
 
 /// The executions on the real critical path of a workflow, last one first; empty when none counted.
@@ -35,11 +35,14 @@ pub struct Part {
     pub share: f64,
 }
 
-/// The part of each task of a level, by reference name.
-pub fn parts<'a>(level: &LevelRun<'a>) -> BTreeMap<&'a str, Part> {
+/// The part of each task of workflows of one template, by reference name.
+pub fn parts<'a, 'w>(workflows: impl Iterator<Item = &'w WorkflowRun<'a>>) -> BTreeMap<&'a str, Part>
+where
+    'a: 'w,
+{
     let mut found: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     let (mut of, mut whole_ns) = (0u64, 0u64);
-    for workflow in level.completed() {
+    for workflow in workflows.filter(|w| w.completed()) {
         let path = critical(workflow);
         of += u64::from(!path.is_empty());
         for execution in path {

@@ -8,10 +8,10 @@ mod made;
 use made::page::Page;
 use made::{MS, Made, level, resource, run};
 use shakedown_reports::gate::{Gate, Verdict};
-use shakedown_reports::history::{History, HostUsage, Outcome, Resource};
+use shakedown_reports::history::{History, HostUsage, Outcome, Resource, Shed};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::judge::{Summary, judge};
-use shakedown_reports::plan::Plan;
+use shakedown_reports::plan::{Model, Open, Part, Plan, Stage};
 use shakedown_reports::render::{html, units};
 
 fn gate(name: &str, measure: &str, at_most: f64) -> Gate {
@@ -115,6 +115,7 @@ fn every_picture_has_a_label_a_table_and_axes_and_the_two_levels() {
         "Requests",
         "Queue wait",
         "Makespan",
+        "Starts: response and service",
         "Workflows: response and service",
         "Waiting and working at 3x",
         "Workflows started and completed",
@@ -146,6 +147,67 @@ fn resources_of_known_growth_come_out_per_second() {
         // 100 s of samples in stretches of 2 s; the last one is not covered.
         assert!((49..=50).contains(&rows), "{caption}: {rows} rows hold {figures:?}\n{table}");
         assert!(!table.contains("other interfaces"), "a line that is 0 all along is left out");
+    }
+}
+
+/// Part of the document that follows a text.
+fn after<'h>(html: &'h str, text: &str, until: &str) -> &'h str {
+    let rest = html.split_once(text).unwrap_or_else(|| panic!("no `{text}`")).1;
+    rest.split_once(until).unwrap_or_else(|| panic!("no `{until}` after `{text}`")).0
+}
+
+#[test]
+fn open_load_is_called_so_and_shows_what_was_due_late_and_shed() {
+    let (mut plan, mut history) = run(&[Made { concurrency: 100, ..level("open", 100) }]);
+    let stages = vec![Stage::Rate { from_per_s: 10.0, to_per_s: 10.0, length_s: 10.0 }];
+    plan.levels[0].model = Model::Open;
+    plan.levels[0].open = Some(Open { stages, may_shed: true });
+    let began_ns = history.began[0].at_ns;
+    for start in &mut history.starts {
+        start.due_ns = began_ns + start.index * 100 * MS;
+        start.sent_ns = start.due_ns + 500 * MS;
+        start.done_ns = start.sent_ns + 20 * MS;
+    }
+    for start in history.starts.extract_if(.., |s| s.index >= 90).collect::<Vec<_>>() {
+        let (level, index, due_ns) = (start.level, start.index, start.due_ns);
+        history.shed.push(Shed { level, index, due_ns, at_ns: due_ns, in_flight: 90 });
+    }
+    history.ended[0].at_ns = began_ns + 15_000 * MS;
+    let html = report(&plan, &history, &[]).1;
+    Page::read(&html);
+    let starts = after(&html, "Starts: response and service by level</caption>", "</table>");
+    assert!(starts.contains(">open<") && !starts.contains(">closed<"));
+    let row = |kind: &str| starts.split("<tr>").find(|r| r.contains(kind) && r.contains("p50")).unwrap();
+    assert!(row("response").contains("520 ms") && row("service").contains("20 ms"), "{starts}");
+    let rates = after(&html, "Workflows started and completed: seconds", "</table>");
+    for column in ["due", "started", "completed", "shed"] {
+        assert!(rates.contains(&format!(">{column}</th>")), "{column}");
+    }
+    let over_time = after(&html, "Starts: response and service: seconds", "</table>");
+    assert!(over_time.contains("p50 service") && over_time.contains("520 ms"));
+}
+
+#[test]
+fn a_mix_shows_each_template_for_itself() {
+    let (mut plan, history) = run(&[level("1x", 60)]);
+    let mut other = plan.templates[0].clone();
+    other.name = "other".into();
+    plan.templates.push(other);
+    let part = |template: &str| Part { template: template.into(), weight: 1.0 };
+    plan.levels[0].mix = vec![part("pair"), part("other")];
+    for (i, workflow) in plan.workflows.iter_mut().enumerate() {
+        workflow.template = Some(["pair", "other", "other"][i % 3].into());
+    }
+    let html = report(&plan, &history, &[]).1;
+    let page = Page::read(&html);
+    for (template, n) in [("pair", 20), ("other", 40)] {
+        let table = after(&html, &format!("Tasks of {template} at 1x, workflow time</caption>"), "</table>");
+        assert_eq!(
+            table.matches(&format!(">{n} of {n}</td>")).count(),
+            2,
+            "both tasks are on its path: {table}"
+        );
+        assert!(page.says(&format!("1x: median of {template}, workflow #")));
     }
 }
 

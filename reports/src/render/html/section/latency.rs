@@ -3,7 +3,8 @@
 use super::over_time::{self, Timed};
 use super::{Context, HALF, MOST_ROWS, NOTHING, interval, section};
 use crate::histogram::Distribution;
-use crate::joined::LevelRun;
+use crate::history::{Outcome, Start};
+use crate::joined::{LevelRun, WorkflowRun};
 use crate::measure::{self, Measure};
 use crate::render::html::chart::line::{Lines, Series, Stroke};
 use crate::render::html::chart::scale::Scale;
@@ -36,26 +37,26 @@ const CURVE_STEP: f64 = 0.05;
 pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     section(m, "latency", "Latency by level", |m| {
         m.within("div", &[("class", &"grid2")], |m| {
-            by_level(context, "Requests", "Service time of answered requests: sent to answered.", REQUESTS)
-                .write(m);
-            by_level(
-                context,
-                "Queue wait",
-                "From scheduled to the start of the work; first hand-outs of first attempts.",
-                WAITS,
-            )
-            .write(m);
-            by_level(context, "Makespan", "Created to ended, of completed workflows.", MAKESPANS).write(m);
-            responses(context).write(m);
+            let sent = "Service time of answered requests: sent to answered.";
+            by_level(context, "Requests", sent, REQUESTS).write(m);
+            let waited = "From scheduled to the start of the work; first hand-outs of first attempts.";
+            by_level(context, "Queue wait", waited, WAITS).write(m);
             let requests = |l: &LevelRun<'_>| measure::api_samples(l).iter().map(|s| s.took_ns).collect();
             curves(context, "Requests: the whole curve", "real time", 1e-9, &requests).write(m);
             let waits = |l: &LevelRun<'_>| l.executions().filter_map(measure::wait_ns).collect();
             curves(context, "Queue wait: the whole curve", "workflow time", context.run.speed / 1e9, &waits)
                 .write(m);
+            let how = "Due (response) or sent (service) to acknowledged.";
+            response_and_service(context, "Starts", how, of_starts).write(m);
+            let how = "Due (response) or sent (service) to seen to have ended, of completed workflows.";
+            response_and_service(context, "Workflows", how, of_workflows).write(m);
+            by_level(context, "Makespan", "Created to ended, of completed workflows.", MAKESPANS).write(m);
+            let responses = |l: &LevelRun<'_>| of_workflows(l, true).into_iter().map(|s| s.1).collect();
+            curves(context, "Response of workflows: the whole curve", "real time", 1e-9, &responses).write(m);
         });
     });
     section(m, "latency-over-time", "Latency over time", |m| {
-        let figures = [requests(context), waits(context), workflows(context)];
+        let figures = [requests(context), starts(context), waits(context), workflows(context)];
         let mut drawn = figures.into_iter().flatten().peekable();
         if drawn.peek().is_none() {
             m.element("p", &[], NOTHING);
@@ -140,15 +141,16 @@ fn point(measure: &Measure, word: &str, colour: usize) -> Option<Point> {
     Some(Point { colour, value, interval, title: format!("{word}: {}", units::measured(measure)) })
 }
 
-/// Response and service time of workflows, a row each of a level.
-fn responses(context: &Context<'_>) -> Figure {
+/// Response and service time, a row each of a level.
+fn response_and_service(context: &Context<'_>, what: &str, how: &str, spans: Spans) -> Figure {
     let header = ["level", "load", "time", "figure", "value", "95 % interval", "n", "clock"];
-    let mut table = Table::new("Response and service time of workflows by level", &header);
+    let title = format!("{what}: response and service");
+    let mut table = Table::new(&format!("{title} by level"), &header);
     let mut rows = Vec::new();
     for level in context.pictured() {
         let (name, load) = (&level.level.name, level.level.model.word());
-        for (kind, samples) in [("response", spans(level, true)), ("service", spans(level, false))] {
-            let samples: Distribution = samples.into_iter().map(|(_, took)| took).collect();
+        for (kind, from_due) in [("response", true), ("service", false)] {
+            let samples: Distribution = spans(level, from_due).into_iter().map(|(_, took)| took).collect();
             let mut points = Vec::new();
             for (word, q, colour) in [("p50", 0.5, 0), ("p95", 0.95, 2), ("p99", 0.99, 1)] {
                 let e = samples.percentile(q);
@@ -160,29 +162,29 @@ fn responses(context: &Context<'_>) -> Figure {
                 let title = format!("{kind} {word}: {text}, n {}", e.n);
                 points.extend(value.map(|value| Point { colour, value, interval: lo.zip(hi), title }));
                 let [level, load, kind, word] = [name.as_str(), load, kind, word].map(Into::into);
-                let ends = interval(lo, hi, "s").into();
-                table.row(vec![
-                    level,
-                    load,
-                    kind,
-                    word,
-                    text.into(),
-                    ends,
-                    e.n.to_string().into(),
-                    "real time".into(),
-                ]);
+                let (ends, n) = (interval(lo, hi, "s").into(), e.n.to_string().into());
+                table.row(vec![level, load, kind, word, text.into(), ends, n, "real time".into()]);
             }
             rows.push(Row { name: format!("{name} {kind}"), points, empty: "too few samples".to_owned() });
         }
     }
     let legend = vec![Key::dot(0, "p50"), Key::dot(2, "p95"), Key::dot(1, "p99")];
-    let how = "Due (response) or sent (service) to seen to have ended, of completed workflows.";
-    drawn(context, "Workflows: response and service", how, "real time", rows, legend, table)
+    drawn(context, &title, how, "real time", rows, legend, table)
 }
 
-/// When completed workflows were seen to have ended, and how long that was after they were due, or sent.
-fn spans(level: &LevelRun<'_>, from_due: bool) -> Vec<(u64, u64)> {
-    let span = |w: &crate::joined::WorkflowRun<'_>| {
+/// When things ended, and how long that was after they were due (true) or sent.
+type Spans = fn(&LevelRun<'_>, bool) -> Vec<(u64, u64)>;
+
+/// When accepted starts were answered.
+fn of_starts(level: &LevelRun<'_>, from_due: bool) -> Vec<(u64, u64)> {
+    let starts = level.workflows.iter().filter_map(|w| w.start).filter(|s| s.outcome == Outcome::Ok);
+    let from_ns = |s: &Start| if from_due { s.due_ns } else { s.sent_ns };
+    starts.map(|s| (s.done_ns, s.done_ns.saturating_sub(from_ns(s)))).collect()
+}
+
+/// When completed workflows were seen to have ended.
+fn of_workflows(level: &LevelRun<'_>, from_due: bool) -> Vec<(u64, u64)> {
+    let span = |w: &WorkflowRun<'_>| {
         let (start, done_ns) = (w.start?, w.observed?.done_ns);
         let from_ns = if from_due { start.due_ns } else { start.sent_ns };
         Some((done_ns, done_ns.saturating_sub(from_ns)))
@@ -270,8 +272,22 @@ fn waits(context: &Context<'_>) -> Option<Figure> {
     over_time::percentiles(context, &timed)
 }
 
+fn starts(context: &Context<'_>) -> Option<Figure> {
+    let all = |from_due| context.run.levels.iter().flat_map(|l| of_starts(l, from_due)).collect();
+    let timed = Timed {
+        title: "Starts: response and service",
+        how: "Response (due to acknowledged) of accepted starts, by when they were acknowledged, with the median \
+              service time (from sent) beside it.",
+        axis: "real time",
+        factor: 1e-9,
+        samples: all(true),
+        beside: Some(("p50 service", all(false))),
+    };
+    over_time::percentiles(context, &timed)
+}
+
 fn workflows(context: &Context<'_>) -> Option<Figure> {
-    let all = |from_due| context.run.levels.iter().flat_map(|l| spans(l, from_due)).collect();
+    let all = |from_due| context.run.levels.iter().flat_map(|l| of_workflows(l, from_due)).collect();
     let timed = Timed {
         title: "Workflows: response and service",
         how: "Response (due to seen to have ended) of completed workflows, by when they ended, with the median \

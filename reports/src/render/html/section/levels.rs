@@ -8,7 +8,7 @@ use crate::render::{units, words};
 
 const HEADER: [&str; 10] = [
     "level",
-    "load in flight",
+    "load",
     "completed",
     "makespan min / p50 / max",
     "queue wait p50 / p99",

@@ -10,8 +10,8 @@ const MOST: usize = 2_000;
 
 const READING: [&str; 5] = [
     "Response time runs from when the plan wanted something (due) to its end, service time from when it was sent. In \
-     closed load a workflow is due when its place falls free, so a slow target is also asked less: a closed figure \
-     says less about an overload than an open one.",
+     closed load a workflow is due when its place falls free, so a slow target is also asked less; in open load it is \
+     due when it arrives, whatever the target does. A closed figure says less about an overload than an open one.",
     "Workflow time is the workflow's own seconds: real time multiplied with the run's speed. Each figure says its clock.",
     "A percentile is printed only when the samples bound it: p50 needs 5, p95 needs 59, p99 needs 299. The intervals \
      are 95 % order-statistic intervals. Samples of one run are not independent, and the tasks of one workflow least \

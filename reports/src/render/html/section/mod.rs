@@ -54,7 +54,7 @@ impl<'a> Context<'a> {
     pub(super) fn new(summary: &'a Summary, run: &'a Joined<'a>) -> Self {
         let timeline = Timeline::of(run);
         let bands = run.levels.iter().filter_map(|l| band(l, &timeline)).collect();
-        let tasks = run.levels.iter().flat_map(|l| &l.template.tasks);
+        let tasks = run.levels.iter().flat_map(|l| &l.templates).flat_map(|t| &t.tasks);
         let names: BTreeMap<&str, usize> = tasks.map(|t| (t.pool.as_str(), 0)).collect();
         let pools = names.into_keys().enumerate().map(|(i, pool)| (pool, i)).collect();
         Self { summary, run, timeline, bands, pools }

@@ -6,12 +6,12 @@ use crate::joined::LevelRun;
 use crate::judge::LevelSummary;
 use crate::measure;
 use crate::path::{self, Part};
-use crate::plan::TemplateTask;
+use crate::plan::{Template, TemplateTask};
 use crate::render::html::chart::bars::{self, Bar, Row};
 use crate::render::html::figure::{Figure, Key};
 use crate::render::html::markup::Markup;
 use crate::render::html::table::{Cell, Table};
-use crate::render::units;
+use crate::render::{units, words};
 use std::collections::BTreeMap;
 
 /// Most tasks of a template that are drawn.
@@ -53,15 +53,17 @@ pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
              (critical path through the real times); ◀ marks the bottleneck.",
         );
         let mut any = false;
-        for level in context.pictured().into_iter().filter(|l| l.executions().next().is_some()) {
-            any = true;
+        let levels = context.pictured().into_iter().filter(|l| l.executions().next().is_some());
+        for (level, template) in levels.flat_map(|l| l.templates.iter().map(move |t| (l, *t))) {
             let name = &level.level.name;
-            let summary = context.summary.levels.iter().find(|l| l.name == *name);
             let inside = |m: &mut Markup| {
-                m.element("summary", &[], &format!("{name}: {}", level.template.name));
-                figure(context, level, summary).write(m);
+                let title = format!("{name}: {}", template.name);
+                m.element("summary", &[], &words::clipped(&title, 160));
+                figure(context, level, template).write(m);
             };
-            if context.busiest() == Some(name) {
+            let first = context.busiest() == Some(name) && level.template.name == template.name;
+            any = true;
+            if first {
                 m.within("details", &[("class", &"pick"), ("name", &"tasks"), ("open", &"open")], inside);
             } else {
                 m.within("details", &[("class", &"pick"), ("name", &"tasks")], inside);
@@ -73,10 +75,12 @@ pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     });
 }
 
-fn figure(context: &Context<'_>, level: &LevelRun<'_>, summary: Option<&LevelSummary>) -> Figure {
-    let seen = seen(level, summary);
+fn figure(context: &Context<'_>, level: &LevelRun<'_>, template: &Template) -> Figure {
+    let name = &level.level.name;
+    let summary = context.summary.levels.iter().find(|l| l.name == *name);
+    let seen = seen(level, template, summary);
     let factor = context.run.speed / 1e9;
-    let mut table = Table::new(&format!("Tasks of {}, workflow time", level.level.name), &HEADER);
+    let mut table = Table::new(&format!("Tasks of {} at {name}, workflow time", template.name), &HEADER);
     seen.iter().for_each(|s| table.row(table_row(s, factor)));
     let mut drawn: Vec<(usize, &Seen<'_>)> = seen.iter().enumerate().collect();
     let n = drawn.len();
@@ -85,7 +89,7 @@ fn figure(context: &Context<'_>, level: &LevelRun<'_>, summary: Option<&LevelSum
     drawn.sort_by_key(|(i, _)| *i);
     let rows: Vec<Row> = drawn.into_iter().map(|(_, s)| picture_row(context, s, factor)).collect();
     let mut picture = Markup::default();
-    let label = format!("Queue wait and work of each task at level {}", level.level.name);
+    let label = format!("Queue wait and work of each task of {} at level {name}", template.name);
     let panels = [("waited (queue)", 0.36), ("worked", 0.64)];
     bars::draw(&mut picture, &label, WIDE, panels, &rows);
     let mut how = String::new();
@@ -95,10 +99,10 @@ fn figure(context: &Context<'_>, level: &LevelRun<'_>, summary: Option<&LevelSum
     if let Some(bottleneck) = summary.and_then(|s| s.bottleneck.as_ref()) {
         how = format!("{how} Bottleneck: {}.", bottleneck.sentence).trim_start().to_owned();
     }
-    let used: Vec<&str> = level.template.tasks.iter().map(|t| t.pool.as_str()).collect();
+    let used: Vec<&str> = template.tasks.iter().map(|t| t.pool.as_str()).collect();
     let legend = context.pools().filter(|(pool, _)| used.contains(pool));
     Figure {
-        title: format!("Waiting and working at {}", level.level.name),
+        title: format!("Waiting and working at {name}"),
         how,
         legend: legend.map(|(pool, colour)| Key::area(colour, pool)).collect(),
         picture,
@@ -107,9 +111,10 @@ fn figure(context: &Context<'_>, level: &LevelRun<'_>, summary: Option<&LevelSum
     }
 }
 
-fn seen<'a>(level: &LevelRun<'a>, summary: Option<&LevelSummary>) -> Vec<Seen<'a>> {
+fn seen<'t>(level: &LevelRun<'_>, template: &'t Template, summary: Option<&LevelSummary>) -> Vec<Seen<'t>> {
+    let own = || level.workflows.iter().filter(|w| w.template.name == template.name);
     let mut times: BTreeMap<&str, (Distribution, Distribution)> = BTreeMap::new();
-    for workflow in &level.workflows {
+    for workflow in own() {
         for execution in &workflow.executions {
             let (waits, works) = times.entry(&execution.reference).or_default();
             measure::wait_ns(execution).into_iter().for_each(|ns| waits.record(ns));
@@ -118,10 +123,10 @@ fn seen<'a>(level: &LevelRun<'a>, summary: Option<&LevelSummary>) -> Vec<Seen<'a
             }
         }
     }
-    let parts = path::parts(level);
+    let parts = path::parts(own());
     let largest = parts.values().map(|p| p.share).fold(0.0, f64::max);
     let short = summary.and_then(|s| s.bottleneck.as_ref()).map(|b| b.pool.as_str());
-    let tasks = level.template.tasks.iter().map(|task| {
+    let tasks = template.tasks.iter().map(|task| {
         let (waits, works) = times.remove(task.reference.as_str()).unwrap_or_default();
         let part = parts.get(task.reference.as_str()).copied().unwrap_or_default();
         let marked = short.map_or(part.share > 0.0 && part.share >= largest, |pool| pool == task.pool);

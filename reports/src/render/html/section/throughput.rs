@@ -5,6 +5,7 @@ use super::{Context, NOTHING, WIDE, section};
 use crate::history::{Execution, Outcome, Start};
 use crate::joined::LevelRun;
 use crate::measure;
+use crate::plan::Model;
 use crate::render::html::chart::line::Stroke;
 use crate::render::html::figure::Figure;
 use crate::render::html::markup::Markup;
@@ -34,9 +35,17 @@ fn workflows(context: &Context<'_>) -> Option<Figure> {
     let t = &context.timeline;
     let started = starts(context).filter(|s| s.outcome == Outcome::Ok).map(|s| s.done_ns);
     let done = context.run.workflows().filter(|w| w.completed()).filter_map(|w| Some(w.observed?.done_ns));
-    let words =
-        ("Workflows started and completed", "Acknowledged starts, and completions as the load saw them.");
-    rates(context, words, vec![("started", 0, t.counts(started)), ("completed", 2, t.counts(done))])
+    let mut counted = vec![("started", 0, t.counts(started)), ("completed", 2, t.counts(done))];
+    let mut how = "Acknowledged starts, and completions as the load saw them.".to_owned();
+    if context.run.levels.iter().any(|l| l.level.model == Model::Open) {
+        let sent = starts(context).map(|s| s.due_ns);
+        let due = t.counts(sent.chain(context.run.workflows().filter_map(|w| Some(w.shed?.due_ns))));
+        let shed = t.counts(context.run.workflows().filter_map(|w| Some(w.shed?.at_ns)));
+        how += " Due: what the plan wanted by then; shed: due and held back by the driver at its cap.";
+        counted.insert(0, ("due", 6, due));
+        counted.push(("shed", 1, shed));
+    }
+    rates(context, ("Workflows started and completed", &how), counted)
 }
 
 fn tasks(context: &Context<'_>) -> Option<Figure> {

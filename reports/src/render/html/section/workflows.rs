@@ -47,9 +47,14 @@ pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     });
 }
 
-/// The workflows of a level that are worth a look, each with what it is.
+/// The workflows of a level that are worth a look, each with what it is; of a mix those of each template.
 fn picked<'a>(level: &'a LevelRun<'a>) -> Vec<(&'static str, &'a WorkflowRun<'a>)> {
-    let worked = || level.workflows.iter().filter(|w| !w.executions.is_empty());
+    level.templates.iter().flat_map(|template| of_template(level, &template.name)).collect()
+}
+
+fn of_template<'a>(level: &'a LevelRun<'a>, template: &str) -> Vec<(&'static str, &'a WorkflowRun<'a>)> {
+    let own = || level.workflows.iter().filter(|w| w.template.name == template);
+    let worked = || own().filter(|w| !w.executions.is_empty());
     let mut completed: Vec<(f64, &WorkflowRun<'_>)> =
         worked().filter_map(|w| Some((w.makespan_s()?, w))).collect();
     completed.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -61,12 +66,9 @@ fn picked<'a>(level: &'a LevelRun<'a>) -> Vec<(&'static str, &'a WorkflowRun<'a>
 
 fn title(context: &Context<'_>, what: &str, workflow: &WorkflowRun<'_>) -> String {
     let length = workflow.makespan_s().map(|s| format!(", {}", units::value(s * context.run.speed, "s")));
-    format!(
-        "{}: {what}, workflow #{}{}",
-        workflow.planned.level,
-        workflow.planned.index,
-        length.unwrap_or_default()
-    )
+    let planned = workflow.planned;
+    let of = planned.template.as_ref().map(|template| format!(" of {template}")).unwrap_or_default();
+    format!("{}: {what}{of}, workflow #{}{}", planned.level, planned.index, length.unwrap_or_default())
 }
 
 /// When a workflow began on the harness's clock: when its start was sent, or its first task was there.
