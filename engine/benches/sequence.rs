@@ -12,48 +12,15 @@ use serde_json::{Value, json};
 use shakedown_engine::store::{Sqlite, Store, Synchronous};
 use shakedown_engine::{Options, StoreUrl, serve};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::mpsc;
+use wire::Wire;
+
+mod wire;
 
 const TASKS: usize = 22;
-
-/// One kept connection.
-struct Wire(BufReader<TcpStream>);
-
-impl Wire {
-    fn to(address: SocketAddr) -> Self {
-        let stream = loop {
-            match TcpStream::connect(address) {
-                Ok(stream) => break stream,
-                Err(_) => std::thread::yield_now(),
-            }
-        };
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> String {
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-length: {}\r\n\r\n", body.len());
-        self.0.get_mut().write_all((head + body).as_bytes()).unwrap();
-        let mut line = String::new();
-        let mut length = 0;
-        self.0.read_line(&mut line).unwrap();
-        assert!(line.contains(" 200 "), "{method} {path}: {line}");
-        while line.trim() != "" {
-            line.clear();
-            self.0.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        String::from_utf8(body).unwrap()
-    }
-}
 
 /// An engine on SQLite in `folder`, on a thread of its own until the process ends.
 fn engine(folder: &Path) -> SocketAddr {

@@ -17,7 +17,8 @@ pub struct State {
     catalogue: Catalogue,
     snapshots: BTreeMap<SnapshotNumber, Arc<Snapshot>>,
     /// Those that run, and those that ended and have not been archived yet.
-    workflows: BTreeMap<WorkflowId, Workflow>,
+    /// Boxed: half of such a map is empty room, which is small for a pointer.
+    workflows: BTreeMap<WorkflowId, Box<Workflow>>,
     /// Workflows by the client's name for them, oldest first.
     correlated: BTreeMap<Arc<str>, Vec<WorkflowId>>,
     indexes: Indexes,
@@ -41,12 +42,12 @@ impl State {
     /// A workflow.
     #[must_use]
     pub fn workflow(&self, id: WorkflowId) -> Option<&Workflow> {
-        self.workflows.get(&id)
+        self.workflows.get(&id).map(Box::as_ref)
     }
 
     /// All workflows, oldest first.
     pub fn workflows(&self) -> impl Iterator<Item = &Workflow> {
-        self.workflows.values()
+        self.workflows.values().map(Box::as_ref)
     }
 
     /// The workflows of a definition that carry a correlation id, oldest first.
@@ -161,12 +162,12 @@ impl State {
         }
         self.last_at = self.last_at.max(workflow.updated_at);
         self.insert(Entries::of_workflow(&workflow));
-        self.workflows.insert(workflow.id, workflow);
+        self.workflows.insert(workflow.id, Box::new(workflow));
     }
 
     /// Takes a workflow out that was saved.
     pub fn evict(&mut self, id: WorkflowId) -> Option<Workflow> {
-        let workflow = self.workflows.remove(&id)?;
+        let workflow = *self.workflows.remove(&id)?;
         self.indexes.remove(&Entries::of_workflow(&workflow));
         if let Some(correlation_id) = &workflow.start.correlation_id
             && let Some(ids) = self.correlated.get_mut(correlation_id)
