@@ -41,7 +41,7 @@ pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     // Automatic checkpoints would run inside a save; `sync` does them.
     connection.execute_batch(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;
-         PRAGMA cache_size=-32768;",
+         PRAGMA cache_size=-8192;",
     )?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     if tables == 0 {
@@ -60,7 +60,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(PATIENCE)?;
-    connection.execute_batch("PRAGMA query_only=ON; PRAGMA cache_size=-8192;")?;
+    connection.execute_batch("PRAGMA query_only=ON; PRAGMA cache_size=-4096;")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
