@@ -1,7 +1,7 @@
 //! Closed load on goose: one `execute()` for a level, our recorder inside. Runs in the load child only.
 
 use super::spec::{BEGAN, LoadSpec, Shape};
-use super::watch;
+use super::watch::{self, Pace};
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::target::outcome;
@@ -24,6 +24,7 @@ struct Level {
     concurrency: u32,
     waves: u32,
     journal: Journal,
+    pace: Pace,
     places: AtomicU64,
     began: AtomicBool,
 }
@@ -55,7 +56,8 @@ pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
         anyhow::bail!("an open level was given to the driver of closed load")
     };
     let (places, began) = (AtomicU64::new(0), AtomicBool::new(false));
-    let level = Level { spec, concurrency, waves, journal, places, began };
+    let pace = Pace::new(concurrency);
+    let level = Level { spec, concurrency, waves, journal, pace, places, began };
     // One thread is enough for far more than a closed level asks for, and leaves the rest to target and workers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(attack(Arc::new(level)))?;
@@ -159,8 +161,9 @@ async fn observe(
     started_ns: u64,
 ) -> Observed {
     let spec = &level.spec;
-    let expected_ns = spec.to_start(index).expected_ns;
-    let give_up_ns = started_ns + spec.drain_ns.max(expected_ns);
+    let work_ns = spec.to_start(index).expected_ns;
+    let give_up_ns = started_ns + spec.drain_ns.max(work_ns);
+    let expected_ns = level.pace.expected_ns(work_ns);
     let url = format!("{}/workflow/{workflow_id}/status", spec.base);
     let mut last_sent_ns = started_ns;
     tokio::time::sleep(clock::until(watch::first_read_ns(started_ns, expected_ns))).await;
@@ -178,6 +181,7 @@ async fn observe(
         let failed = status.is_none();
         let ended = status.as_deref().is_some_and(watch::is_terminal);
         if ended || sent.done_ns >= give_up_ns {
+            level.pace.learn(sent.done_ns.saturating_sub(started_ns + work_ns));
             return Observed {
                 level: spec.level.clone(),
                 index,
@@ -188,7 +192,7 @@ async fn observe(
             };
         }
         last_sent_ns = sent.sent_ns;
-        tokio::time::sleep(watch::pause(sent.done_ns, started_ns, expected_ns, failed)).await;
+        tokio::time::sleep(level.pace.pause(sent.done_ns, started_ns, expected_ns, failed)).await;
     }
 }
 

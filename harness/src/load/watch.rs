@@ -1,6 +1,7 @@
 //! How a started workflow is watched to its end without loading the target: pure.
 
 use crate::clock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Pause between reads while the end is near: the error of the observed end, and so small.
@@ -14,13 +15,48 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// A workflow that is shorter than this is never called overdue before.
 const SHORT: Duration = Duration::from_millis(200);
 
+/// Each workflow in flight adds so much to the pause: whatever is in flight, reads stay below some 7,000 a second.
+const SHARE: Duration = Duration::from_micros(150);
+
+/// What the workflows of a level took beyond their work so far: under load that is most of it, and reads before the
+/// end is near would only add to the load.
+#[derive(Debug, Default)]
+pub struct Pace {
+    beyond_ns: AtomicU64,
+    in_flight: u32,
+}
+
+impl Pace {
+    /// A level that keeps so many in flight.
+    pub fn new(in_flight: u32) -> Self {
+        Self { beyond_ns: AtomicU64::new(0), in_flight }
+    }
+
+    /// A workflow took `beyond_ns` more than its work.
+    pub fn learn(&self, beyond_ns: u64) {
+        let before = self.beyond_ns.load(Ordering::Relaxed);
+        // A moving average over about eight workflows; a lost race loses one of them.
+        self.beyond_ns.store(before - before / 8 + beyond_ns / 8, Ordering::Relaxed);
+    }
+
+    /// The length that the next one will have by what was learned.
+    pub fn expected_ns(&self, work_ns: u64) -> u64 {
+        work_ns + self.beyond_ns.load(Ordering::Relaxed)
+    }
+
+    /// How long to wait between two reads.
+    pub fn pause(&self, now_ns: u64, started_ns: u64, expected_ns: u64, failed: bool) -> Duration {
+        pause(now_ns, started_ns, expected_ns, failed).max(SHARE * self.in_flight)
+    }
+}
+
 /// When the first read is worth its cost: at 90 % of the expected length.
 pub fn first_read_ns(started_ns: u64, expected_ns: u64) -> u64 {
     started_ns + expected_ns / 10 * 9
 }
 
 /// How long to wait between two reads.
-pub fn pause(now_ns: u64, started_ns: u64, expected_ns: u64, failed: bool) -> Duration {
+fn pause(now_ns: u64, started_ns: u64, expected_ns: u64, failed: bool) -> Duration {
     let overdue_ns = started_ns + expected_ns + clock::nanos(SHORT).max(expected_ns / 2);
     if failed || now_ns > overdue_ns { OVERDUE } else { NEAR }
 }
@@ -47,6 +83,18 @@ mod tests {
         assert_eq!(sparing_pause(3 * MS, 0), Duration::from_millis(10));
         assert_eq!(sparing_pause(500 * MS, 0), Duration::from_millis(100));
         assert_eq!(sparing_pause(60_000 * MS, 0), LONGEST);
+    }
+
+    #[test]
+    fn what_workflows_take_beyond_their_work_is_learned() {
+        const MS: u64 = 1_000_000;
+        let pace = Pace::new(100);
+        assert_eq!(pace.expected_ns(50 * MS), 50 * MS);
+        (0..100).for_each(|_| pace.learn(400 * MS));
+        let expected = pace.expected_ns(50 * MS);
+        assert!((445 * MS..=450 * MS).contains(&expected), "{expected}");
+        assert_eq!(pace.pause(400 * MS, 0, expected, false), Duration::from_millis(15));
+        assert_eq!(Pace::new(1).pause(400 * MS, 0, expected, false), NEAR);
     }
 
     #[test]
