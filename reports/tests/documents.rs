@@ -179,7 +179,7 @@ fn the_terminal_says_gate_measured_allowed_verdict() {
         "3x load: at most 5 % slower than 1x  19.8 % (19.8 to 19.8 %, n 6)       at most 5 %    FAIL",
         "wait | p95                           n/a (needs 59)                       at most 2 min  unknown",
         "1x <b>under</b> 1 min                3.34 min (n 6)                       at most 60 s   FAIL",
-        "3x     closed, 3 in flight   6 of 6   4 / 4 / 4 min   n/a (needs 299)   2.49 /s   400 ms",
+        "3x     closed 3   6 of 6   4 / 4 / 4 min   n/a (needs 299)   2.49 /s   400 ms",
         "lost_start       0 of 12 acknowledged starts lost     pass",
         "lost_completion  0 of 24 acknowledged completions lost pass",
     ] {

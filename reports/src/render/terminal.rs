@@ -78,7 +78,10 @@ fn levels(summary: &Summary, options: &Options, out: &mut Vec<String>) {
     let mut rows = vec![LEVEL_HEADER.map(str::to_owned).to_vec()];
     rows.extend(summary.levels.iter().map(|level| level_row(summary, level)));
     out.extend(table::lines(&rows, options.width));
-    out.push("makespan and wait in workflow time; overhead in real time".to_owned());
+    out.push(
+        "makespan and wait in workflow time; overhead in real time; closed N: N workflows in flight"
+            .to_owned(),
+    );
     for level in &summary.levels {
         if let Some(bottleneck) = &level.bottleneck {
             indented(&format!("{}: {}", level.name, bottleneck.sentence), options, out);

@@ -37,15 +37,15 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// How load was offered: `closed, 3 in flight`, `open, 50 /s, 12 shed`.
+/// How load was offered: `closed 3` (workflows in flight), `open 50 /s, 12 shed`.
 pub(super) fn load(level: &LevelSummary) -> String {
     match level.model {
-        Model::Closed => format!("closed, {} in flight", level.concurrency),
+        Model::Closed => format!("closed {}", level.concurrency),
         Model::Open => {
             let rate =
                 level.offered_per_s.map_or("burst".to_owned(), |rate| super::units::value(rate, "1/s"));
             let shed = level.shed.filter(|shed| *shed > 0).map(|shed| format!(", {shed} shed"));
-            format!("open, {rate}{}", shed.unwrap_or_default())
+            format!("open {rate}{}", shed.unwrap_or_default())
         }
     }
 }

@@ -43,7 +43,7 @@ const REMARK: f64 = 92.0;
 /// Draws rows in two panels; `panels` names them, and how wide each is of all the room, as a share.
 pub(crate) fn draw(m: &mut Markup, label: &str, width: f64, panels: [(&str, f64); 2], rows: &[Row]) {
     let longest = rows.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-    let left = (longest as f64 * frame::CHARACTER + 12.0).clamp(60.0, width * 0.32);
+    let left = (longest as f64 * frame::BOLD + 12.0).clamp(60.0, width * 0.32);
     let bottom = 24.0 + ROW * rows.len() as f64;
     let room = width - left - GAP - REMARK;
     let mut from = left;

@@ -31,7 +31,7 @@ pub(crate) fn draw(m: &mut Markup, label: &str, verdict: &str, bullet: &Bullet) 
     }
     let pad = (most - least) * 0.12;
     let from = if least < 0.0 { least - pad } else { 0.0 };
-    let area = Area { width: SIZE.0, height: SIZE.1, left: 1.0, right: SIZE.0 - 1.0, top: 7.0, bottom: 15.0 };
+    let area = Area { width: SIZE.0, height: SIZE.1, left: 5.0, right: SIZE.0 - 5.0, top: 7.0, bottom: 15.0 };
     let x = Scale::span(from, most + pad, Quantity::Number).on(area.left, area.right);
     frame::picture(m, &area, label, |m| {
         let (begin, end) = (x.at(at_least.unwrap_or(from)), x.at(at_most.unwrap_or(most + pad)));

@@ -9,6 +9,9 @@ pub(crate) const LINE: f64 = 14.0;
 /// Width of a character of the pictures' text, pixels, on the safe side.
 pub(crate) const CHARACTER: f64 = 6.4;
 
+/// Width of a bold one.
+pub(crate) const BOLD: f64 = 7.4;
+
 /// A part of the time axis with a name: a level of load.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Band {

@@ -41,7 +41,7 @@ const BAR: f64 = 11.0;
 /// Draws rows from 0 to `end` on an axis of durations.
 pub(crate) fn draw(m: &mut Markup, label: &str, width: f64, (end, axis): (f64, &str), rows: &[Row]) {
     let longest = rows.iter().map(|r| r.name.chars().count() + 2).max().unwrap_or(0);
-    let left = (longest as f64 * frame::CHARACTER + 12.0).clamp(60.0, width * 0.32);
+    let left = (longest as f64 * frame::BOLD + 12.0).clamp(60.0, width * 0.32);
     let bottom = 8.0 + ROW * rows.len() as f64;
     let area = Area { width, height: bottom + 38.0, left, right: width - 16.0, top: 8.0, bottom };
     let x = Scale::span(0.0, end, Quantity::Duration).on(area.left, area.right);

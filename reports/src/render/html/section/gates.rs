@@ -2,6 +2,7 @@
 
 use super::{Context, badge, class, interval, section};
 use crate::gate::GateResult;
+use crate::measure::{Clock, Measure};
 use crate::render::html::chart::bullet::{self, Bullet};
 use crate::render::html::markup::Markup;
 use crate::render::html::table::{Cell, Table};
@@ -43,8 +44,15 @@ fn row(gate: &GateResult) -> Vec<Cell> {
         gate.allowed.as_str().into(),
         Cell::Made(picture(gate)),
         measured.map_or_else(|| "–".to_owned(), |m| m.n.to_string()).into(),
-        measured.map_or("", |m| units::clock(m.clock)).into(),
+        measured.map_or_else(String::new, clock).into(),
     ]
+}
+
+/// The clock, and how load was offered where that matters: a closed figure leaves out what an open one has.
+fn clock(measure: &Measure) -> String {
+    let load = measure.load.filter(|_| measure.clock == Clock::Harness);
+    let load = load.map(|load| format!(", {} load", load.word())).unwrap_or_default();
+    format!("{}{load}", units::clock(measure.clock))
 }
 
 fn picture(gate: &GateResult) -> Markup {

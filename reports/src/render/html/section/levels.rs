@@ -23,7 +23,8 @@ const HEADER: [&str; 10] = [
 pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     let summary = context.summary;
     section(m, "levels", "Levels of load", |m| {
-        let caption = "Makespan and queue wait in workflow time, everything else in real time. - and \
+        let caption = "Makespan and queue wait in workflow time, everything else in real time. Closed N: \
+                       N workflows kept in flight; open: arrivals per second, whatever the target does. - and \
                        n/a (needs N): too few samples for that percentile";
         let mut table = Table::new(caption, &HEADER);
         summary.levels.iter().for_each(|level| table.row(row(context, level)));

@@ -93,7 +93,7 @@ fn gate(gate: &GateResult) -> String {
     format!("{}: {measured}, allowed {}: {by}", gate.gate.name, gate.allowed)
 }
 
-/// How far a value lies beyond its bound: `1.2 % above, 24 % of what is allowed`.
+/// How far a value lies beyond its bound: `1.2 points above the bound, 24 % of it`.
 pub(in super::super) fn by_how_much(gate: &GateResult) -> Option<String> {
     let measure = gate.measured.as_ref().filter(|_| gate.verdict == Verdict::Fail)?;
     let value = measure.value?;
@@ -108,7 +108,11 @@ pub(in super::super) fn by_how_much(gate: &GateResult) -> Option<String> {
     if bound == 0.0 {
         return Some(format!("{shown} {word} the bound"));
     }
-    Some(format!("{shown} {word} the bound, {} of it", units::value(difference / bound.abs(), "ratio")))
+    let times = difference / bound.abs();
+    if times >= 2.0 && word == "above" {
+        return Some(format!("{shown} above the bound, {:.1} times it", value / bound));
+    }
+    Some(format!("{shown} {word} the bound, {} of it", units::value(times, "ratio")))
 }
 
 fn facts(m: &mut Markup, context: &Context<'_>) {
@@ -203,6 +207,7 @@ mod tests {
         assert_eq!(said(judged(0.062, "ratio", None, Some(0.05))), "1.2 points above the bound, 24 % of it");
         assert_eq!(said(judged(3.0, "count", None, Some(0.0))), "3 above the bound");
         assert_eq!(said(judged(3_000.0, "s", Some(3_600.0), None)), "10 min below the bound, 16.7 % of it");
+        assert_eq!(said(judged(335.0, "s", None, Some(10.0))), "5.42 min above the bound, 33.5 times it");
         assert_eq!(judged(3.0, "s", None, Some(4.0)), None);
     }
 
