@@ -16,6 +16,7 @@ mod workers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    program::raise_open_files();
     match cli::dispatch(std::env::args_os()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
