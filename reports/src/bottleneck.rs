@@ -45,7 +45,8 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
     let enough = |pool: &str| level.level.concurrency.saturating_mul(widest(pool));
     let short = waits.into_iter().filter_map(|(pool, wait)| {
         let (slots, enough_slots) = (*level.slots().get(pool)?, enough(pool));
-        (slots < enough_slots).then(|| (pool, mean_s(wait), slots, enough_slots))
+        (slots < enough_slots && was_full(level, pool, slots))
+            .then(|| (pool, mean_s(wait), slots, enough_slots))
     });
     let (pool, wait_mean_s, slots, enough_slots) = short.max_by(|a, b| a.1.total_cmp(&b.1))?;
     let longest_s = level.templates.iter().map(|t| t.critical_path_s).fold(0.0, f64::max);
@@ -72,6 +73,24 @@ pub fn find(level: &LevelRun<'_>, speed: f64) -> Option<Bottleneck> {
         enough_slots,
         sentence,
     })
+}
+
+/// Whether all slots were ever taken at once. Closed load is steady, so its waits tell; of open load a burst makes tasks
+/// wait to be handed out, though slots were free.
+fn was_full(level: &LevelRun<'_>, pool: &str, slots: u32) -> bool {
+    if level.level.open.is_none() {
+        return true;
+    }
+    let of_pool = level.executions().filter(|e| e.pool == pool);
+    // A slot is held until the report is answered.
+    let mut steps: Vec<(u64, i64)> =
+        of_pool.flat_map(|e| [(e.started_ns, 1), (e.update_done_ns, -1)]).collect();
+    steps.sort_unstable();
+    let busy = steps.iter().scan(0, |now, (_, step)| {
+        *now += step;
+        Some(*now)
+    });
+    busy.max().unwrap_or(0) >= i64::from(slots)
 }
 
 /// Workflows that would be in flight if nothing waited: closed load keeps so many, and of open load it is the mean

@@ -193,14 +193,19 @@ impl Summary {
         if self.again.is_empty() {
             return format!("shakedown run {} --seed {}", self.scenario, self.seed);
         }
-        let words = self.again.iter().map(|word| shell_word(word));
-        words.fold("shakedown".to_owned(), |line, word| line + " " + &word)
+        shell_line(&self.again)
     }
 
     /// The measure of a name.
     pub fn measure(&self, name: &str) -> Option<&Measure> {
         measure::find(&self.measures, name)
     }
+}
+
+/// `shakedown` with arguments, as a shell reads it back.
+pub(crate) fn shell_line(arguments: &[String]) -> String {
+    let words = arguments.iter().map(|word| shell_word(word));
+    words.fold("shakedown".to_owned(), |line, word| line + " " + &word)
 }
 
 /// A word as a shell reads it back.

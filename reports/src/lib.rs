@@ -34,6 +34,7 @@ pub mod render;
 pub mod rundir;
 pub mod statistics;
 mod strangers;
+pub mod suite;
 pub mod timeline;
 pub mod trend;
 pub mod validity;

@@ -10,6 +10,8 @@ use crate::jsonl::ReadError;
 use crate::judge::{Summary, judge};
 use crate::plan::Plan;
 use crate::render;
+use crate::suite::{Outcome, Suite, SuiteSummary};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ pub const PLAN: &str = "plan.jsonl";
 pub const HISTORY: &str = "history.jsonl";
 /// The scenario's gates: a JSON list of [`Gate`].
 pub const GATES: &str = "gates.json";
+/// Of a suite: its scenarios and what became of them, a JSON object [`Suite`].
+pub const SUITE: &str = "suite.json";
 /// The summary, written last.
 pub const SUMMARY: &str = "summary.json";
 /// The report for people, in a browser.
@@ -55,6 +59,14 @@ pub enum RunDirError {
     /// The gates aren't what their format says.
     #[error("{path}: {source}; it is a JSON list of gates as `shakedown run` writes it, so restore it")]
     Gates {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        source: serde_json::Error,
+    },
+    /// What became of the scenarios of a suite isn't what its format says.
+    #[error("{path}: {source}; it is written by `shakedown run` for a suite, so restore it or run again")]
+    Suite {
         /// The file.
         path: PathBuf,
         /// Line, column and what is wrong.
@@ -104,6 +116,62 @@ pub fn judge_dir(dir: &Path) -> Result<Summary, RunDirError> {
     }
     write(dir, SUMMARY, made(SUMMARY, render::json::render(&summary))?.as_bytes())?;
     Ok(summary)
+}
+
+/// Judges the suite in `dir`: the run of every scenario anew, then all of them together. Writes the documents of each,
+/// and `report.md`, `junit.xml` and, last, `summary.json` of the suite.
+///
+/// # Errors
+/// [`RunDirError`]: `suite.json` is missing or malformed, or something can't be written. A run that can't be judged any
+/// more is part of the summary, and no error.
+pub fn judge_suite_dir(dir: &Path) -> Result<SuiteSummary, RunDirError> {
+    let suite = suite(dir)?;
+    let mut summaries = BTreeMap::new();
+    for entry in &suite.scenarios {
+        if let Outcome::Ran { directory } = &entry.outcome
+            && let Ok(summary) = judge_dir(&dir.join(directory))
+        {
+            summaries.insert(directory.clone(), summary);
+        }
+    }
+    write_suite(dir, &suite, &summaries)
+}
+
+/// Writes the documents of a suite whose runs were judged already.
+///
+/// # Errors
+/// Something can't be written.
+pub fn write_suite(
+    dir: &Path,
+    suite: &Suite,
+    summaries: &BTreeMap<String, Summary>,
+) -> Result<SuiteSummary, RunDirError> {
+    let summary = suite.judge(summaries);
+    remove(dir, SUMMARY)?;
+    write_suite_file(dir, suite)?;
+    write(dir, MARKDOWN, render::suite::markdown(&summary).as_bytes())?;
+    write(dir, "junit.xml", made("junit.xml", render::suite::junit(&summary))?.as_bytes())?;
+    let json = serde_json::to_string_pretty(&summary).map(|json| json + "\n");
+    write(dir, SUMMARY, made(SUMMARY, json)?.as_bytes())?;
+    Ok(summary)
+}
+
+/// Writes `suite.json`: after every scenario, so that a suite that was cut off can be judged too.
+///
+/// # Errors
+/// It can't be written.
+pub fn write_suite_file(dir: &Path, suite: &Suite) -> Result<(), RunDirError> {
+    write(dir, SUITE, made(SUITE, serde_json::to_string_pretty(suite))?.as_bytes())
+}
+
+/// Reads `suite.json`.
+///
+/// # Errors
+/// It is missing or malformed.
+fn suite(dir: &Path) -> Result<Suite, RunDirError> {
+    let text = read(dir, SUITE)?;
+    let problem = |source| RunDirError::Suite { path: dir.join(SUITE), source };
+    serde_json::from_str(&text).map_err(problem)
 }
 
 fn made<T, E: std::fmt::Display>(file: &'static str, result: Result<T, E>) -> Result<T, RunDirError> {

@@ -119,6 +119,24 @@ fn arrivals_that_were_shed_make_the_run_invalid_unless_it_studies_them() {
 }
 
 #[test]
+fn a_pool_that_never_was_full_is_not_short_however_long_tasks_wait_in_a_burst() {
+    let with = |slots: u32| {
+        let (mut plan, mut history) = open();
+        plan.levels[0].concurrency = 600;
+        for mark in &mut history.began {
+            mark.slots.insert("dev".into(), slots);
+            mark.slots.insert("qa".into(), 10_000);
+        }
+        for execution in &mut history.executions {
+            execution.server_started_ms += 5_000;
+        }
+        judged(&plan, &history).levels[0].bottleneck.clone().map(|b| b.pool)
+    };
+    assert_eq!(with(300).as_deref(), Some("dev"), "all 300 were at work at once");
+    assert_eq!(with(301), None);
+}
+
+#[test]
 fn an_arrival_that_is_neither_sent_nor_shed_is_missed() {
     let (plan, mut history) = open();
     history.starts.pop();

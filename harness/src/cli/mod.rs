@@ -6,6 +6,7 @@ mod judge;
 mod list;
 mod load;
 mod run;
+mod suite;
 mod welcome;
 mod worker;
 
@@ -28,11 +29,11 @@ const EXIT_CODES: &str = "Exit codes: 0 passed, 1 a gate or check failed, 2 not 
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run scenarios and judge them; without any, the main job.
+    /// Run scenarios and suites and judge them; without any, the main job.
     Run(run::Args),
     /// Judge a run directory again.
     Judge(judge::Args),
-    /// Show the scenarios that are compiled in.
+    /// Show the suites and scenarios that are compiled in.
     List(list::Args),
     /// Say what this machine has, what it lacks, and what can't run without.
     Doctor(doctor::Args),

@@ -1,6 +1,7 @@
 //! `shakedown run`: scenarios, run one after another and judged.
 
 use super::judge;
+use super::suite::{self, Ready, SuiteOrder};
 use crate::failure::{Blame, Result};
 use crate::run::interrupt::Interrupt;
 use crate::run::prepare::{self, Order};
@@ -8,14 +9,15 @@ use crate::run::{self, Place};
 use crate::scenario::catalogue::{self, Origin};
 use crate::scenario::load::Mode;
 use crate::scenario::speed::Speed;
-use crate::scenario::{overrides, read};
+use crate::scenario::suite::{Member, QUICK, parse as parse_suite};
+use crate::scenario::{Scenario, overrides, read};
 use shakedown_reports::exit_code;
 use std::path::PathBuf;
 
 /// Run scenarios and judge them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenarios by name or path; without any, the main job (load/main).
+    /// Scenarios or suites by name or path; without any, the main job (load/main).
     #[arg(value_name = "SCENARIO")]
     scenarios: Vec<String>,
     /// Folder of run directories.
@@ -24,6 +26,9 @@ pub struct Args {
     /// A Conductor server to load, instead of the reference engine.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    /// Run the scenarios of a suite that belong to this profile (quick unless it is said; soak takes long).
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Replace a value of the scenario, e.g. level.10x.waves=2; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -53,26 +58,36 @@ pub fn positive(text: &str) -> std::result::Result<f64, String> {
     if (1e-3..=1e6).contains(&number) { Ok(number) } else { Err("accepted is 0.001 to 1000000".to_owned()) }
 }
 
+/// Something to run: one scenario, or several that belong together.
+enum Job {
+    Scenario(Box<Order>),
+    Suite(SuiteOrder),
+}
+
 /// Runs every scenario, also after one that failed, and ends with the worst of their exit codes.
 ///
 /// # Errors
 /// A scenario is refused before anything is started, or could not be run.
 pub async fn run(args: Args) -> Result<u8> {
     // All of them are read before the first is run: a slip in the last one shows at once.
-    let orders = orders(&args)?;
+    let jobs = jobs(&args)?;
     let place = Place { out: args.out.clone(), target: args.target.clone() };
     let interrupt =
         Interrupt::listen("interrupted; ending the run and judging what there is (again: end at once)")?;
     let mut codes = Vec::new();
-    for order in &orders {
+    for job in &jobs {
         if interrupt.is_asked() {
             break;
         }
-        codes.push(match one(order, &place, &interrupt, args.json).await {
+        let (name, ended) = match job {
+            Job::Scenario(order) => (&order.scenario.name, one(order, &place, &interrupt, args.json).await),
+            Job::Suite(order) => (&order.name, suite::run(order, &place, &interrupt, args.json).await),
+        };
+        codes.push(match ended {
             Ok(code) => code,
             // With several scenarios, one that can't be run must not hide what the others have shown.
-            Err(failure) if orders.len() > 1 => {
-                eprintln!("shakedown: {}: {failure}", order.scenario.name);
+            Err(failure) if jobs.len() > 1 => {
+                eprintln!("shakedown: {name}: {failure}");
                 failure.code
             }
             Err(failure) => return Err(failure),
@@ -86,26 +101,62 @@ pub async fn run(args: Args) -> Result<u8> {
 
 async fn one(order: &Order, place: &Place, interrupt: &Interrupt, json: bool) -> Result<u8> {
     let directory = run::run(order, place, interrupt).await?;
-    judge::report(&directory, json)
+    Ok(judge::report(&directory, json)?.exit_code)
 }
 
-fn orders(args: &Args) -> Result<Vec<Order>> {
+fn jobs(args: &Args) -> Result<Vec<Job>> {
     let names = match (&args.workflow, args.scenarios.is_empty()) {
         (Some(_), _) => vec!["load/own-workflow".to_owned()],
         (None, true) => vec!["load/main".to_owned()],
         (None, false) => args.scenarios.clone(),
     };
-    names.iter().map(|name| order(name, args).blame_input()).collect()
+    let jobs: anyhow::Result<Vec<Job>> = names.iter().map(|name| job(name, args)).collect();
+    let jobs = jobs.blame_input()?;
+    if args.profile.is_some() && !jobs.iter().any(|job| matches!(job, Job::Suite(_))) {
+        return Err(anyhow::anyhow!("--profile chooses scenarios of a suite, and no suite was named"))
+            .blame_input();
+    }
+    Ok(jobs)
 }
 
-fn order(name: &str, args: &Args) -> anyhow::Result<Order> {
+fn job(name: &str, args: &Args) -> anyhow::Result<Job> {
+    let Some((origin, text)) = catalogue::suite(name)? else {
+        let (order, lacks) = order(name, args, args.seed)?;
+        return match lacks {
+            Some(lacks) => Err(anyhow::anyhow!("{name} can't be run: {lacks}")),
+            None => Ok(Job::Scenario(Box::new(order))),
+        };
+    };
+    let suite = parse_suite(name, &text)?;
+    anyhow::ensure!(
+        args.set.is_empty(),
+        "--set changes one scenario, and {name} is a suite: name the scenario"
+    );
+    let profile = args.profile.as_deref().unwrap_or(QUICK);
+    anyhow::ensure!(
+        suite.members(profile).next().is_some(),
+        "{name} has no scenarios of profile {profile:?}; it has {}",
+        suite.profiles().join(", ")
+    );
+    let seed = args.seed.unwrap_or(suite.seed);
+    let ready = |member: &Member| {
+        let (order, lacks) = order(&catalogue::member(&origin, &member.run), args, Some(seed))?;
+        Ok(Ready { name: member.run.clone(), order, lacks })
+    };
+    Ok(Job::Suite(SuiteOrder {
+        name: suite.suite.clone(),
+        title: suite.title.clone(),
+        profile: profile.to_owned(),
+        seed,
+        again: again(name, args, seed),
+        members: suite.members(profile).map(ready).collect::<anyhow::Result<_>>()?,
+    }))
+}
+
+/// The order of a scenario, and what this machine lacks to run it.
+fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, Option<String>)> {
     let (mut origin, text) = catalogue::scenario(name)?;
     let mut scenario = read::parse(name, &text)?;
-    let is_closed = scenario.level.iter().any(|level| level.mode == Mode::Closed);
-    anyhow::ensure!(
-        cfg!(feature = "goose") || !is_closed,
-        "{name} asks for closed load, which this shakedown was built without; build it with --features goose"
-    );
     if let Some(own) = scenario.workflow.get_mut("own").filter(|_| args.workflow.is_some()) {
         own.definition = args.workflow.clone();
         own.durations = args.durations.clone();
@@ -113,10 +164,20 @@ fn order(name: &str, args: &Args) -> anyhow::Result<Order> {
         origin = Origin::Arguments;
     }
     let mut scenario = overrides::apply(scenario, &args.set)?;
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.seed = seed.unwrap_or(scenario.seed);
     scenario.speed = args.speed.map_or(scenario.speed, Speed::Factor);
+    let lacks = lacks(&scenario);
     let order = prepare::prepare(scenario, &origin)?;
-    Ok(Order { again: again(name, args, order.scenario.seed), ..order })
+    Ok((Order { again: again(name, args, order.scenario.seed), ..order }, lacks))
+}
+
+/// What this program or machine lacks to run a scenario; `None` when it lacks nothing.
+fn lacks(scenario: &Scenario) -> Option<String> {
+    let is_closed = scenario.level.iter().any(|level| level.mode == Mode::Closed);
+    (is_closed && !cfg!(feature = "goose")).then(|| {
+        "it asks for closed load, which this shakedown was built without; build it with --features goose"
+            .to_owned()
+    })
 }
 
 /// The arguments that run this one scenario again, with the seed that it had.
@@ -132,6 +193,7 @@ fn again(name: &str, args: &Args, seed: u64) -> Vec<String> {
     option("--workflow", args.workflow.as_ref());
     option("--durations", args.durations.as_ref());
     option("--duration-column", args.duration_column.as_ref());
+    option("--profile", args.profile.as_ref());
     option("--target", args.target.as_ref());
     option("--speed", speed.as_ref());
     args.set.iter().for_each(|set| option("--set", Some(set)));

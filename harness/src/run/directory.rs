@@ -23,6 +23,17 @@ impl Directory {
     /// # Errors
     /// It can't be made.
     pub fn create(out: &Path, stamp: &str, scenario: &str, seed: u64) -> anyhow::Result<Self> {
+        let made = Self::create_suite(out, stamp, scenario, seed)?;
+        let logs = fs::create_dir(made.logs());
+        logs.with_context(|| format!("cannot write into {}", made.path.display()))?;
+        Ok(made)
+    }
+
+    /// Makes the directory of a suite, which holds those of its scenarios: `OUT/STAMP-SUITE-SEED`.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn create_suite(out: &Path, stamp: &str, scenario: &str, seed: u64) -> anyhow::Result<Self> {
         fs::create_dir_all(out).with_context(|| {
             format!(
                 "cannot make the folder {} for run directories; choose another one with --out",
@@ -34,11 +45,7 @@ impl Directory {
             let name = format!("{stamp}-{scenario}-{seed}{suffix}");
             let path = out.join(&name);
             match fs::create_dir(&path) {
-                Ok(()) => {
-                    let made = fs::create_dir(path.join("logs"));
-                    made.with_context(|| format!("cannot write into {}", path.display()))?;
-                    return Ok(Self { path, name });
-                }
+                Ok(()) => return Ok(Self { path, name }),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(error).with_context(|| {

@@ -1,7 +1,7 @@
 //! The one phase function: provision, verify, load, drain, verify again, settle, write. Then judge.
 
 mod definitions;
-mod directory;
+pub mod directory;
 mod disk_probe;
 pub mod interrupt;
 mod level;

@@ -1,5 +1,6 @@
 //! Where scenarios and the files that they name come from: the disk, or what was compiled in.
 
+use super::suite;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
@@ -58,6 +59,39 @@ pub fn scenario_names() -> impl Iterator<Item = &'static str> {
         .filter_map(|(path, _)| path.strip_suffix(".toml"))
 }
 
+/// Names of the suites that are compiled in, as `run` takes them: `load`.
+pub fn suite_names() -> impl Iterator<Item = &'static str> {
+    let suites = EMBEDDED.iter().filter(|(path, text)| path.ends_with(".toml") && suite::is_suite(text));
+    suites.filter_map(|(path, _)| path.strip_suffix(".toml"))
+}
+
+/// Reads a suite by path or by name; `None` when the name isn't one of a suite, and so may be one of a scenario.
+///
+/// # Errors
+/// It is a file that can't be read.
+pub fn suite(name: &str) -> Result<Option<(Origin, String)>, CatalogueError> {
+    if let Some(text) = from_disk(Path::new(name))? {
+        return Ok(suite::is_suite(&text).then(|| (Origin::Disk(PathBuf::from(name)), text)));
+    }
+    let known = suite_names().find(|known| *known == name.trim_start_matches("scenarios/"));
+    let found = known.map(|known| format!("{known}.toml"));
+    Ok(found.and_then(|path| {
+        let text = embedded(&path)?;
+        Some((Origin::Embedded(path), text.to_owned()))
+    }))
+}
+
+/// How a scenario that a suite names is asked for: a file beside the suite's, or a name as anywhere else.
+pub fn member(suite: &Origin, name: &str) -> String {
+    match suite {
+        Origin::Disk(path) => {
+            let beside = path.parent().unwrap_or(Path::new("")).join(name);
+            if beside.is_file() { beside.display().to_string() } else { name.to_owned() }
+        }
+        _ => name.to_owned(),
+    }
+}
+
 /// Reads a scenario by path or by name; a path on disk wins. `main` is short for `load/main`.
 ///
 /// # Errors
@@ -73,7 +107,7 @@ pub fn scenario(name: &str) -> Result<(Origin, String), CatalogueError> {
     let wanted = name.trim_start_matches("scenarios/");
     let found = scenario_names().find(|known| *known == wanted || known.rsplit('/').next() == Some(wanted));
     let missing = || {
-        let known: Vec<&str> = scenario_names().collect();
+        let known: Vec<&str> = scenario_names().chain(suite_names()).collect();
         let hint = match super::read::nearest(wanted, known.iter().copied()) {
             Some(near) => format!("; did you mean {near:?}? `shakedown list` shows all"),
             None => format!("; compiled in are {}", known.join(", ")),

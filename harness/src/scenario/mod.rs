@@ -7,6 +7,7 @@ pub mod overrides;
 pub mod read;
 pub mod slots;
 pub mod speed;
+pub mod suite;
 pub mod units;
 mod validate;
 

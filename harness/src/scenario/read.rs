@@ -48,7 +48,8 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     Ok(scenario)
 }
 
-fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
+/// What TOML or serde says, with file and line.
+pub(super) fn from_toml(file: &str, text: &str, error: &toml::de::Error) -> ScenarioError {
     let at = error.span().map(|span| span.start.min(text.len()));
     let line = at.map(|at| text[..at].matches('\n').count() + 1);
     let shown = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();

@@ -3,7 +3,7 @@
 //! Counters are read at the ends of a level's window (between two samples: on the straight line between them) and
 //! subtracted, process by process: a new process of the same name starts a new count.
 
-use super::{Measure, Scale, driver};
+use super::{Clock, Measure, Scale, driver};
 use crate::history::{History, Resource};
 use crate::joined::LevelRun;
 use crate::trend;
@@ -43,6 +43,20 @@ pub(super) fn measure(level: &LevelRun<'_>, history: &History, out: &mut Vec<Mea
     if let (Some(target), Some(harness)) = (target.filter(|ns| *ns > 0.0), harness_cpu_ns(history, window)) {
         let method = "CPU time of harness and load / of the engine";
         out.push(Measure::plain(name, Some(harness / target), 1, method, Scale::RATIO));
+    }
+    let starts = level.workflows.iter().filter(|w| w.attempted()).count() as u64;
+    let load = Used::new(history, "load", window).counter(|r| Some(r.cpu_ns)).filter(|_| starts > 0);
+    if let Some(load) = load {
+        let each_ms = Some(load / 1e6 / starts as f64);
+        let method = "CPU time of the load child / starts";
+        let name = format!("{}/load_cpu_per_start_ms", level.level.name);
+        out.push(Measure::plain(
+            name,
+            each_ms,
+            starts,
+            method,
+            Scale { clock: Clock::None, ..Scale::HARNESS_MS },
+        ));
     }
 }
 

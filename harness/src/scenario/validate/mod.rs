@@ -20,16 +20,23 @@ impl Finding {
     /// The line of `text` that sets the key to the value; a scenario is short, so a search is enough.
     pub fn find_line<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
         let lines = || text.lines().enumerate().map(|(index, line)| (index + 1, line));
-        lines().find(|(_, line)| self.is_set_in(line))
+        // Only that value, as a plain one; else as a part of one.
+        let exactly = |value: &str| {
+            let plain = value.split([',', '}', '#']).next().unwrap_or_default();
+            plain.trim().trim_matches('"') == self.value
+        };
+        let partly = |value: &str| value.contains(&self.value);
+        let exact = lines().find(|(_, line)| self.is_set_in(line, &exactly));
+        exact.or_else(|| lines().find(|(_, line)| self.is_set_in(line, &partly)))
     }
 
-    /// True when the line has `key = value`, alone or in an inline table.
-    fn is_set_in(&self, line: &str) -> bool {
+    /// True when the line has the key, alone or in an inline table, with a value that is the one.
+    fn is_set_in(&self, line: &str, is_it: &dyn Fn(&str) -> bool) -> bool {
         let places = line.match_indices(self.key);
         places.map(|(at, key)| (&line[..at], &line[at + key.len()..])).any(|(before, after)| {
             let is_whole = !before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
             let value = after.trim_start().strip_prefix('=');
-            is_whole && value.is_some_and(|value| value.contains(&self.value))
+            is_whole && value.is_some_and(is_it)
         })
     }
 }
