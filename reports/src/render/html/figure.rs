@@ -40,7 +40,8 @@ impl Key {
             Stroke::Dashed => "key-dashed",
             Stroke::Dots => "key-dot",
         };
-        Self { colour: series.colour, kind, name: series.name.clone() }
+        let none = if series.points.iter().all(|p| p.1.is_none()) { " (too few samples)" } else { "" };
+        Self { colour: series.colour, kind, name: format!("{}{none}", series.name) }
     }
 
     /// Of an area, such as a bar.

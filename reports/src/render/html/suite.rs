@@ -60,7 +60,7 @@ const HEADER: [&str; 8] = [
     "gates and checks",
     "workflows",
     "load lasted",
-    "driver",
+    "run",
     "what is wrong",
 ];
 
@@ -158,7 +158,7 @@ fn judged(summary: &Summary) -> Vec<Cell> {
         verdict::counts(summary).into(),
         format!("{} of {} completed", sum(|l| l.completed), sum(|l| l.n)).into(),
         units::value(lasted, "s").into(),
-        if summary.validity.valid { "fit".into() } else { "INVALID".into() },
+        if summary.validity.valid { "valid".into() } else { "INVALID".into() },
         wrong(summary).into(),
     ]
 }
@@ -173,7 +173,7 @@ fn wrong(summary: &Summary) -> String {
     }
 }
 
-/// What each case has to show for itself: the best verdict among the scenarios that cover it.
+/// What each case has to show for itself: the worst verdict among the scenarios that cover it and were run.
 fn cases(m: &mut Markup, suite: &Suite<'_>) {
     let mut covered: BTreeMap<(String, u64, &str), Vec<&Entry<'_>>> = BTreeMap::new();
     for case in suite.cases {
@@ -184,14 +184,17 @@ fn cases(m: &mut Markup, suite: &Suite<'_>) {
             covered.entry(in_order(case)).or_default().push(entry);
         }
     }
-    let shown = covered.values().filter(|e| e.iter().any(|e| of(e) == Some(Verdict::Pass))).count();
-    m.element("p", &[], &format!("{shown} of {} cases were shown by a scenario that passed.", covered.len()));
-    let mut table =
-        Table::new("A case is shown when a scenario that covers it passed", &["case", "verdict", "by"])
-            .worded();
+    let verdict = |entries: &[&Entry<'_>]| entries.iter().filter_map(|e| of(e)).max();
+    let shown = covered.values().filter(|e| verdict(e) == Some(Verdict::Pass)).count();
+    m.element("p", &[], &format!("{shown} of {} cases are shown.", covered.len()));
+    let mut table = Table::new(
+        "A case is shown when every scenario that covers it and was run passed",
+        &["case", "verdict", "by"],
+    )
+    .worded();
     for ((_, _, case), entries) in &covered {
-        let verdict = match entries.iter().filter_map(|e| of(e)).min() {
-            Some(best) => Cell::Made(badge(best)),
+        let verdict = match verdict(entries) {
+            Some(worst) => Cell::Made(badge(worst)),
             None if entries.is_empty() => plain_badge("no scenario"),
             None => plain_badge("not run"),
         };
