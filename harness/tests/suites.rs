@@ -49,6 +49,11 @@ fn a_suite_leaves_one_directory_and_its_worst_code_and_is_judged_the_same_again(
         assert!(inside.join("summary.json").is_file() && inside.join("report.md").is_file());
         assert_eq!(summary(&inside)["seed"], 5, "the suite's seed is that of its scenarios");
     }
+    let index = fs::read_to_string(directory.join("report.html")).unwrap();
+    for scenario in scenarios {
+        let link = format!("href=\"./{}/report.html\"", scenario["directory"].as_str().unwrap());
+        assert!(index.contains(&link), "{link}");
+    }
     assert!(fs::read_to_string(directory.join("junit.xml")).unwrap().contains("failures=\"1\""));
     assert!(run.out.contains("good.toml") && run.out.contains("FAILED (exit 1)"), "{}", run.out);
     let before = fs::read_to_string(directory.join("summary.json")).unwrap();

@@ -119,7 +119,7 @@ pub fn judge_dir(dir: &Path) -> Result<Summary, RunDirError> {
 }
 
 /// Judges the suite in `dir`: the run of every scenario anew, then all of them together. Writes the documents of each,
-/// and `report.md`, `junit.xml` and, last, `summary.json` of the suite.
+/// and `report.html`, `report.md`, `junit.xml` and, last, `summary.json` of the suite.
 ///
 /// # Errors
 /// [`RunDirError`]: `suite.json` is missing or malformed, or something can't be written. A run that can't be judged any
@@ -149,6 +149,7 @@ pub fn write_suite(
     let summary = suite.judge(summaries);
     remove(dir, SUMMARY)?;
     write_suite_file(dir, suite)?;
+    write(dir, REPORT, render::html::suite::render(&summary, summaries).as_bytes())?;
     write(dir, MARKDOWN, render::suite::markdown(&summary).as_bytes())?;
     write(dir, "junit.xml", made("junit.xml", render::suite::junit(&summary))?.as_bytes())?;
     let json = serde_json::to_string_pretty(&summary).map(|json| json + "\n");

@@ -51,7 +51,7 @@ fn made_table(out: &mut Vec<String>, title: &str, header: &[&str], rows: Vec<Vec
 /// A text on one line that stays text: no control character, no markup, no column of its own.
 ///
 /// Names and reasons come from scenarios and targets, so anything may be in them.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in words::clean(text).chars() {
         match c {
@@ -66,7 +66,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A text as code, where nothing but its own quote means anything.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = words::clean(text).replace(['\n', '\t'], " ").replace('`', "'");
     format!("`{text}`")
 }

@@ -1,5 +1,6 @@
 //! The documents of a suite: a table for the terminal, `report.md`, and `junit.xml` with one case a scenario.
 
+use super::markdown::{code, escaped};
 use super::{table, units, words};
 use crate::exit_code;
 use crate::gate::Verdict;
@@ -10,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 const SHOWN_REASONS: usize = 4;
 
 /// One word for what became of a scenario.
-fn word(scenario: &ScenarioSummary) -> &'static str {
+pub(super) fn word(scenario: &ScenarioSummary) -> &'static str {
     match (scenario.exit_code, scenario.verdict) {
         (None, _) => "not run",
         (Some(exit_code::PASSED), _) => "pass",
@@ -59,14 +60,14 @@ pub fn terminal(summary: &SuiteSummary, width: usize, directory: &str) -> String
     }
     out.push(String::new());
     out.push(format!("{} (exit {})", outcome(summary), summary.exit_code));
-    out.push(words::clean(&format!("Report: {directory}/report.md")));
+    out.push(words::clean(&format!("Report: {directory}/{}", crate::rundir::REPORT)));
     out.push(words::clean(&format!("Again:  {}", summary.reproduce())));
     out.push(String::new());
     out.join("\n")
 }
 
 /// The suite in one word.
-fn outcome(summary: &SuiteSummary) -> &'static str {
+pub(super) fn outcome(summary: &SuiteSummary) -> &'static str {
     match summary.exit_code {
         exit_code::PASSED => "PASSED",
         exit_code::FAILED => "FAILED",
@@ -79,26 +80,25 @@ fn outcome(summary: &SuiteSummary) -> &'static str {
 
 /// `report.md` of a suite.
 pub fn markdown(summary: &SuiteSummary) -> String {
-    let cell = |text: &str| words::clean(text).replace('|', "\\|").replace(['\n', '\r'], " ");
     let mut out = vec![
-        format!("# suite {}: {}", summary.suite, outcome(summary)),
+        format!("# suite {}: {}", escaped(&summary.suite), outcome(summary)),
         String::new(),
         format!(
-            "{}. Run `{}`, profile {}, seed {}. Exit code {}.",
-            cell(&summary.title),
-            summary.run,
-            summary.profile,
+            "{}. Run {}, profile {}, seed {}. Exit code {}.",
+            escaped(&summary.title),
+            code(&summary.run),
+            escaped(&summary.profile),
             summary.seed,
             summary.exit_code
         ),
         String::new(),
-        format!("Again: `{}`", summary.reproduce()),
+        format!("Again: {}", code(&summary.reproduce())),
         String::new(),
         format!("| {} |", HEADER.join(" | ")),
         format!("|{}", " --- |".repeat(HEADER.len())),
     ];
     for (row, scenario) in rows(summary).into_iter().zip(&summary.scenarios) {
-        let mut cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
+        let mut cells: Vec<String> = row.iter().map(|text| escaped(text)).collect();
         if let Some(directory) = &scenario.directory {
             cells[0] = format!("[{}]({directory}/report.md)", cells[0]);
         }
@@ -106,11 +106,18 @@ pub fn markdown(summary: &SuiteSummary) -> String {
     }
     out.push(String::new());
     let reasons = summary.scenarios.iter().flat_map(|s| s.reasons.iter().map(move |reason| (s, reason)));
-    out.extend(reasons.map(|(scenario, reason)| format!("- **{}**: {}", scenario.name, cell(reason))));
+    out.extend(
+        reasons.map(|(scenario, reason)| format!("- **{}**: {}", escaped(&scenario.name), escaped(reason))),
+    );
     out.push(String::new());
     out.push("| case | verdict |".to_owned());
     out.push("| --- | --- |".to_owned());
-    out.extend(summary.cases.iter().map(|(id, verdict)| format!("| {id} | {} |", words::verdict(*verdict))));
+    out.extend(
+        summary
+            .cases
+            .iter()
+            .map(|(id, verdict)| format!("| {} | {} |", escaped(id), words::verdict(*verdict))),
+    );
     out.push(String::new());
     out.join("\n")
 }

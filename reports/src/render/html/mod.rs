@@ -14,7 +14,7 @@ mod table;
 
 use crate::joined::Joined;
 use crate::judge::Summary;
-use markup::{Escaped, Markup};
+use markup::Markup;
 use section::Context;
 
 /// The parts of the page that can be jumped to: id and name.

@@ -1,112 +1,62 @@
 //! The index of a suite: one row a scenario with its verdict and a link to its report, and which cases were shown.
 
-use super::markup::Markup;
+use super::markup::{Escaped, Markup};
+use super::page;
 use super::section::{badge, class, plain_badge, verdict};
 use super::table::{Cell, Table};
-use super::{Escaped, page};
 use crate::exit_code;
 use crate::gate::Verdict;
 use crate::judge::Summary;
-use crate::render::{units, words};
+use crate::render::{suite as words_of, units, words};
+use crate::suite::{ScenarioSummary, SuiteSummary};
 use std::collections::BTreeMap;
 
-/// What became of one scenario of a suite.
-#[derive(Debug, Clone)]
-pub enum Outcome<'a> {
-    /// It was run and judged.
-    Judged(&'a Summary),
-    /// It was not run, or not judged, and why.
-    NotRun(&'a str),
-}
-
-/// One scenario of a suite.
-#[derive(Debug, Clone)]
-pub struct Entry<'a> {
-    /// Name of the scenario.
-    pub scenario: &'a str,
-    /// Its folder in the suite's directory; its report lies there as `report.html`.
-    pub folder: &'a str,
-    /// Ids of the cases that it covers.
-    pub covers: &'a [String],
-    /// What became of it.
-    pub outcome: Outcome<'a>,
-}
-
-/// A suite that was run.
-#[derive(Debug, Clone)]
-pub struct Suite<'a> {
-    /// Name of the suite.
-    pub name: &'a str,
-    /// Name of its directory.
-    pub run: &'a str,
-    /// One of [`exit_code`].
-    pub exit_code: u8,
-    /// Wall clock at the start, epoch milliseconds.
-    pub started_ms: u64,
-    /// The line that runs it again.
-    pub again: &'a str,
-    /// Its scenarios, in the order in which they were run.
-    pub entries: &'a [Entry<'a>],
-    /// Ids of all the cases that should be shown, whether a scenario covers them or not; what scenarios cover
-    /// besides is added.
-    pub cases: &'a [String],
-}
-
 const PARTS: [(&str, &str); 2] = [("scenarios", "Scenarios"), ("cases", "Cases")];
-const HEADER: [&str; 8] = [
-    "scenario",
-    "verdict",
-    "exit code",
-    "gates and checks",
-    "workflows",
-    "load lasted",
-    "run",
-    "what is wrong",
-];
+const HEADER: [&str; 7] =
+    ["scenario", "verdict", "exit code", "gates and checks", "workflows", "load lasted", "what is wrong"];
 
-/// The index as HTML, to be written as `report.html` into the suite's directory.
-pub fn render(suite: &Suite<'_>) -> String {
+/// The index as HTML; `runs` are the summaries of the run directories, by name.
+pub fn render(summary: &SuiteSummary, runs: &BTreeMap<String, Summary>) -> String {
     let mut body = Markup::default();
-    head(&mut body, suite);
+    head(&mut body, summary);
     page::navigation(&mut body, &PARTS);
-    super::section::section(&mut body, "scenarios", "Scenarios", |m| scenarios(m, suite));
-    super::section::section(&mut body, "cases", "Cases", |m| cases(m, suite));
-    page::page(&format!("{}: {}", suite.name, word(suite.exit_code).0), &body)
+    super::section::section(&mut body, "scenarios", "Scenarios", |m| scenarios(m, summary, runs));
+    super::section::section(&mut body, "cases", "Cases", |m| cases(m, summary));
+    page::page(&format!("{}: {}", summary.suite, words_of::outcome(summary)), &body)
 }
 
-fn word(code: u8) -> (&'static str, Verdict) {
-    match code {
-        exit_code::PASSED => ("PASSED", Verdict::Pass),
-        exit_code::FAILED => ("FAILED", Verdict::Fail),
-        exit_code::UNKNOWN => ("UNKNOWN", Verdict::Unknown),
-        exit_code::INVALID => ("INVALID", Verdict::Fail),
-        exit_code::INTERRUPTED => ("INTERRUPTED", Verdict::Unknown),
-        _ => ("NOT DONE", Verdict::Fail),
+fn head(m: &mut Markup, summary: &SuiteSummary) {
+    let verdict = match summary.exit_code {
+        exit_code::PASSED => Verdict::Pass,
+        exit_code::UNKNOWN | exit_code::INTERRUPTED => Verdict::Unknown,
+        _ => Verdict::Fail,
+    };
+    let with = |code: Option<u8>| summary.scenarios.iter().filter(|s| s.exit_code == code).count();
+    let mut tally =
+        format!("{} of {} scenarios pass", with(Some(exit_code::PASSED)), summary.scenarios.len());
+    if with(None) > 0 {
+        tally += &format!(", {} not run", with(None));
     }
-}
-
-fn head(m: &mut Markup, suite: &Suite<'_>) {
-    let (word, verdict) = word(suite.exit_code);
     let banner = format!("banner {}", class(verdict));
-    let passed = suite.entries.iter().filter(|e| of(e) == Some(Verdict::Pass)).count();
-    let not_run = suite.entries.iter().filter(|e| matches!(e.outcome, Outcome::NotRun(_))).count();
-    let mut tally = format!("{passed} of {} scenarios pass", suite.entries.len());
-    if not_run > 0 {
-        tally += &format!(", {not_run} not run");
-    }
     m.within("header", &[("class", &banner)], |m| {
         m.within("div", &[("class", &"verdict")], |m| {
-            m.element("p", &[("class", &"word")], word);
+            m.element("p", &[("class", &"word")], words_of::outcome(summary));
             m.within("div", &[], |m| {
-                m.element("h1", &[], &words::clipped(suite.name, 120));
-                m.element("p", &[], &format!("{tally} · exit code {}", suite.exit_code));
+                m.element("h1", &[], &words::clipped(&summary.suite, 120));
+                m.element("p", &[], &format!("{tally} · exit code {}", summary.exit_code));
             });
         });
     });
+    let seed = summary.seed.to_string();
+    let facts = [
+        ("what", summary.title.as_str()),
+        ("run", &summary.run),
+        ("profile", &summary.profile),
+        ("seed", &seed),
+        ("again", &summary.reproduce()),
+    ];
     m.within("dl", &[("class", &"facts")], |m| {
-        for (name, value) in
-            [("run", suite.run), ("started", &verdict::utc(suite.started_ms)), ("again", suite.again)]
-        {
+        for (name, value) in facts {
             m.within("div", &[], |m| {
                 m.element("dt", &[], name);
                 m.element("dd", &[], &words::clipped(value, 300));
@@ -116,96 +66,83 @@ fn head(m: &mut Markup, suite: &Suite<'_>) {
     m.line();
 }
 
-/// The verdict of a scenario; never a pass of an invalid run. `None` when it was not run.
-fn of(entry: &Entry<'_>) -> Option<Verdict> {
-    match entry.outcome {
-        Outcome::Judged(summary) if summary.validity.valid => Some(summary.verdict),
-        Outcome::Judged(_) => Some(Verdict::Fail),
-        Outcome::NotRun(_) => None,
-    }
-}
-
-fn scenarios(m: &mut Markup, suite: &Suite<'_>) {
-    let mut table =
-        Table::new("In the order in which they were run; each name leads to its report", &HEADER).worded();
-    for entry in suite.entries {
+fn scenarios(m: &mut Markup, summary: &SuiteSummary, runs: &BTreeMap<String, Summary>) {
+    let caption = "In the order in which they are run; each name leads to its report";
+    let mut table = Table::new(caption, &HEADER).worded();
+    for scenario in &summary.scenarios {
         let mut name = Markup::default();
-        let link = format!("./{}/report.html", Escaped(entry.folder));
-        match entry.outcome {
-            Outcome::Judged(_) => name.element("a", &[("href", &link)], &words::clipped(entry.scenario, 200)),
-            Outcome::NotRun(_) => name.text(&words::clipped(entry.scenario, 200)),
-        }
-        let mut row = vec![Cell::Made(name)];
-        match entry.outcome {
-            Outcome::Judged(summary) => row.extend(judged(summary)),
-            Outcome::NotRun(why) => {
-                row.push(plain_badge("not run"));
-                row.extend(["–", "–", "–", "–", "–", why].map(Cell::from));
+        let shown = words::clipped(&scenario.name, 200);
+        match &scenario.directory {
+            Some(directory) => {
+                name.element("a", &[("href", &format!("./{}/report.html", Escaped(directory)))], &shown);
             }
+            None => name.text(&shown),
         }
+        name.element("small", &[], &words::clipped(&scenario.title, 200));
+        let run = scenario.directory.as_ref().and_then(|directory| runs.get(directory));
+        let mut row = vec![Cell::Made(name), result(scenario)];
+        row.push(scenario.exit_code.map_or_else(|| "–".into(), |code| code.to_string().into()));
+        row.extend(run.map_or_else(|| ["–", "–", "–"].map(Cell::from).to_vec(), figures));
+        row.push(run.map_or_else(|| first(&scenario.reasons), wrong).into());
         table.row(row);
     }
-    table.cut(2_000, "the folders hold all of them.").write(m);
+    table.cut(2_000, "summary.json holds all of them.").write(m);
 }
 
-fn judged(summary: &Summary) -> Vec<Cell> {
-    let verdict = if summary.validity.valid { badge(summary.verdict) } else { badge(Verdict::Fail) };
-    let sum = |f: fn(&crate::judge::LevelSummary) -> u64| summary.levels.iter().map(f).sum::<u64>();
-    let lasted: f64 = summary.levels.iter().filter_map(|l| l.window_s).sum();
+/// What became of a scenario; never a pass of a run that is invalid or did not come to its end.
+fn result(scenario: &ScenarioSummary) -> Cell {
+    match (scenario.exit_code, scenario.verdict) {
+        (None, _) => plain_badge("not run"),
+        (Some(exit_code::PASSED), _) => Cell::Made(badge(Verdict::Pass)),
+        (Some(exit_code::UNKNOWN | exit_code::INTERRUPTED), Some(Verdict::Pass | Verdict::Unknown)) => {
+            Cell::Made(badge(Verdict::Unknown))
+        }
+        (Some(exit_code::FAILED), _) | (_, Some(Verdict::Fail)) => Cell::Made(badge(Verdict::Fail)),
+        _ => plain_badge(words_of::word(scenario)),
+    }
+}
+
+fn figures(run: &Summary) -> Vec<Cell> {
+    let sum = |f: fn(&crate::judge::LevelSummary) -> u64| run.levels.iter().map(f).sum::<u64>();
+    let lasted: f64 = run.levels.iter().filter_map(|l| l.window_s).sum();
     vec![
-        Cell::Made(verdict),
-        summary.exit_code.to_string().into(),
-        verdict::counts(summary).into(),
+        verdict::counts(run).into(),
         format!("{} of {} completed", sum(|l| l.completed), sum(|l| l.n)).into(),
         units::value(lasted, "s").into(),
-        if summary.validity.valid { "valid".into() } else { "INVALID".into() },
-        wrong(summary).into(),
     ]
 }
 
-/// The first thing that is wrong, and how many more there are.
-fn wrong(summary: &Summary) -> String {
-    let problems = verdict::problems(summary);
-    match problems.as_slice() {
+/// What is wrong with a run, by how much, and how many more there are.
+fn wrong(run: &Summary) -> String {
+    let problems: Vec<String> = verdict::problems(run).into_iter().map(|(_, text)| text).collect();
+    first(&problems)
+}
+
+fn first(reasons: &[String]) -> String {
+    match reasons {
         [] => String::new(),
-        [(_, one)] => one.clone(),
-        [(_, first), more @ ..] => format!("{first} (and {} more)", more.len()),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
     }
 }
 
-/// What each case has to show for itself: the worst verdict among the scenarios that cover it and were run.
-fn cases(m: &mut Markup, suite: &Suite<'_>) {
-    let mut covered: BTreeMap<(String, u64, &str), Vec<&Entry<'_>>> = BTreeMap::new();
-    for case in suite.cases {
-        covered.entry(in_order(case)).or_default();
+fn cases(m: &mut Markup, summary: &SuiteSummary) {
+    let shown = summary.cases.values().filter(|v| **v == Verdict::Pass).count();
+    m.element("p", &[], &format!("{shown} of {} cases are shown.", summary.cases.len()));
+    let caption = "The worst verdict of the scenarios that cover a case; of one that was not run, unknown";
+    let mut table = Table::new(caption, &["case", "verdict", "by"]).worded();
+    let mut ids: Vec<(&String, &Verdict)> = summary.cases.iter().collect();
+    ids.sort_by_key(|(id, _)| in_order(id));
+    for (id, verdict) in ids {
+        let by = summary.scenarios.iter().filter(|s| s.covers.contains(id));
+        let by: Vec<&str> = by.map(|s| s.name.as_str()).collect();
+        table.row(vec![id.as_str().into(), Cell::Made(badge(*verdict)), by.join(", ").into()]);
     }
-    for entry in suite.entries {
-        for case in entry.covers {
-            covered.entry(in_order(case)).or_default().push(entry);
-        }
-    }
-    let verdict = |entries: &[&Entry<'_>]| entries.iter().filter_map(|e| of(e)).max();
-    let shown = covered.values().filter(|e| verdict(e) == Some(Verdict::Pass)).count();
-    m.element("p", &[], &format!("{shown} of {} cases are shown.", covered.len()));
-    let mut table = Table::new(
-        "A case is shown when every scenario that covers it and was run passed",
-        &["case", "verdict", "by"],
-    )
-    .worded();
-    for ((_, _, case), entries) in &covered {
-        let verdict = match verdict(entries) {
-            Some(worst) => Cell::Made(badge(worst)),
-            None if entries.is_empty() => plain_badge("no scenario"),
-            None => plain_badge("not run"),
-        };
-        let by: Vec<&str> = entries.iter().map(|e| e.scenario).collect();
-        table.row(vec![(*case).into(), verdict, by.join(", ").into()]);
-    }
-    table.cut(2_000, "the scenarios hold all of them.").write(m);
+    table.cut(2_000, "summary.json holds all of them.").write(m);
 }
 
 /// `L2` before `L10`.
-fn in_order(case: &str) -> (String, u64, &str) {
+fn in_order(case: &str) -> (String, u64) {
     let digits = case.find(|c: char| c.is_ascii_digit()).unwrap_or(case.len());
-    (case[..digits].to_owned(), case[digits..].parse().unwrap_or(0), case)
+    (case[..digits].to_owned(), case[digits..].parse().unwrap_or(0))
 }
