@@ -22,6 +22,8 @@ const RUNNING: usize = 100_000;
 const AT_ONCE: usize = 100;
 /// Cycles of start, poll and update over which a latency is the median.
 const CYCLES: usize = 1000;
+/// Workflows over which the cost of one is measured: some seconds.
+const WINDOW: usize = 50_000;
 /// Set in the child, which is the engine then: address and store.
 const ENGINE: &str = "SHAKEDOWN_SCALE_ENGINE";
 
@@ -182,15 +184,15 @@ fn ended(store: &Path, most: usize) {
     finish(&mut wires, 1000);
     let mut done = 1000;
     let mut first_us = None;
-    for target in [11_000, 100_000, 300_000, 1_000_000].into_iter().filter(|target| *target <= most) {
-        // The cost is that of the last 10,000 before the target, the archive's share of it included.
-        finish(&mut wires, target - done - 10_000);
+    for target in [51_000, 150_000, 300_000, 1_000_000].into_iter().filter(|target| *target <= most) {
+        // The cost is that of the last ones before the target, the archive's share of it included.
+        finish(&mut wires, target - done - WINDOW);
         let (begun, cpu) = (Instant::now(), engine.cpu_s());
-        finish(&mut wires, 10_000);
+        finish(&mut wires, WINDOW);
         done = target;
-        let cpu_us = (engine.cpu_s() - cpu) / 10_000.0 * 1e6;
+        let cpu_us = (engine.cpu_s() - cpu) / WINDOW as f64 * 1e6;
         let first = *first_us.get_or_insert(cpu_us);
-        let wall_us = begun.elapsed().as_secs_f64() / 10_000.0 * 1e6;
+        let wall_us = begun.elapsed().as_secs_f64() / WINDOW as f64 * 1e6;
         println!(
             "{}",
             json!({"ended": done, "engine_cpu_us_per_task": cpu_us, "wall_us_per_task": wall_us,

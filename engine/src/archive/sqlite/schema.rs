@@ -27,7 +27,8 @@ const TABLES: &str = "
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL,
         ended_at INTEGER NOT NULL);
-    CREATE INDEX by_name ON workflow (name, status, created_at, id);
+    CREATE INDEX by_name ON workflow (name, created_at, id);
+    CREATE INDEX by_name_and_status ON workflow (name, status, created_at, id);
     CREATE INDEX by_status ON workflow (status, created_at, id);
     CREATE INDEX by_correlation_id ON workflow (correlation_id, created_at, id);
     CREATE INDEX by_created_at ON workflow (created_at, id);
