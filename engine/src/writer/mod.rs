@@ -6,6 +6,7 @@
 
 mod archivist;
 mod batch;
+mod gather;
 mod handle;
 mod keeper;
 mod replay;
@@ -18,6 +19,7 @@ use crate::machine::State;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::store::{self, AppendError, Frame, Opened, Store, StoreError};
 use batch::{Batch, Finished};
+use gather::Gather;
 use keeper::Keeper;
 use replay::{Replayed, replay};
 use std::collections::VecDeque;
@@ -71,6 +73,7 @@ pub struct Writer {
     state: State,
     position: u64,
     waiting: Waiting,
+    gather: Gather,
     keeper: Keeper,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -101,6 +104,7 @@ impl Writer {
             state,
             position,
             waiting: Waiting::default(),
+            gather: Gather::default(),
             keeper,
             metrics: Arc::default(),
             clock,
@@ -139,7 +143,11 @@ impl Writer {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             }
+            if let Some(delay) = self.gather.delay().filter(|_| !taken.is_empty()) {
+                std::thread::sleep(delay);
+            }
             taken.extend(requests.try_iter().take(BATCH.saturating_sub(taken.len())));
+            self.gather.learn(taken.len());
             self.step(&mut taken)?;
         }
     }
