@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shakedown_engine::StoreUrl;
 use shakedown_engine::api::{Api, routes};
 use shakedown_engine::archive::{Archive, MemoryArchive, Query, Slice, SqliteArchive};
-use shakedown_engine::machine::command::StartWorkflow;
+use shakedown_engine::machine::command::{KeyTaken, StartWorkflow};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::{Command, Event, State, decide};
 use shakedown_engine::store::{archive_path, open};
@@ -243,10 +243,14 @@ fn population(picks: &[(u8, u8, u16)]) -> Slice {
         let correlation_id = (kind % 4 > 0).then(|| format!("c{}", kind % 4).into());
         let start = Start { correlation_id, ..Start::default() };
         let name = ["a", "ab", "b"][usize::from(*kind) % 3].to_owned();
-        let start = StartWorkflow { name, version: None, inline: None, start, seed };
+        let start = StartWorkflow { name, version: None, inline: None, start, taken: KeyTaken::Fail, seed };
         let id = carry_out(&mut state, Command::StartWorkflow(Box::new(start)), now).unwrap();
         match fate % 3 {
-            0 => carry_out(&mut state, Command::Terminate { id, reason: None }, now + u64::from(*wait)),
+            0 => carry_out(
+                &mut state,
+                Command::Terminate { id, reason: None, alarm: false },
+                now + u64::from(*wait),
+            ),
             1 => carry_out(&mut state, Command::Pause(id), now + 1),
             _ => None,
         };

@@ -60,6 +60,14 @@ impl Archive for MemoryArchive {
         Ok(self.content().workflows.get(&id).cloned())
     }
 
+    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
+        let has = |workflow: &&Workflow| {
+            let its = workflow.start.idempotency_key.as_deref();
+            its == Some(key) && workflow.snapshot.def.name == name
+        };
+        Ok(self.content().workflows.values().rev().find(has).map(|workflow| workflow.id))
+    }
+
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
         let content = self.content();
         let open = content.workflows.values().filter(|workflow| !workflow.status.is_terminal());

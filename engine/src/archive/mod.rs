@@ -47,6 +47,12 @@ pub trait Archive: Send + Sync {
     /// [`ArchiveError`] when it can't be read.
     fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError>;
 
+    /// The newest workflow of a name that started with an idempotency key.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when it can't be read.
+    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError>;
+
     /// Everything but what ended: each workflow that runs goes to `running`.
     ///
     /// # Errors

@@ -23,6 +23,10 @@ pub const MAX_LOG_ENTRIES: usize = 1000;
 pub const MAX_LOGS_AT_ONCE: usize = 10;
 /// Characters of a line of a task's log that are kept.
 pub const MAX_LOG_CHARACTERS: usize = 32_768;
+/// Workflows above a sub-workflow: what starts itself ends there.
+pub const MAX_CHILD_DEPTH: u8 = 16;
+/// Failure workflows that fail one after the other.
+pub const MAX_ALARMS: u8 = 3;
 /// Tasks that one poll may take.
 pub const MAX_POLL_COUNT: usize = 1000;
 

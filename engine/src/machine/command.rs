@@ -4,6 +4,7 @@ use super::definition::{Object, TaskDef, WorkflowDef};
 use super::event::{LogEntry, Start};
 use super::id::{TaskId, WorkflowId};
 use super::payload::Payload;
+use super::state::State;
 use std::sync::Arc;
 
 /// Something that is asked for.
@@ -66,9 +67,16 @@ pub enum Command {
         id: WorkflowId,
         /// Why.
         reason: Option<Arc<str>>,
+        /// Start its failure workflow, if it has one.
+        alarm: bool,
     },
     /// Go on after a failure.
-    Retry(WorkflowId),
+    Retry {
+        /// The workflow.
+        id: WorkflowId,
+        /// Children that failed go on too, instead of being started anew.
+        resume_children: bool,
+    },
     /// Begin anew under the same id.
     Restart {
         /// The workflow.
@@ -91,6 +99,8 @@ pub enum Command {
         /// What to do with one that has not ended.
         open: OpenWorkflow,
     },
+    /// One workflow owes another something: the first such thing is done.
+    Settle,
     /// Timers fell due, at most so many are fired.
     FireTimers {
         /// Bound on the work of one batch.
@@ -109,8 +119,22 @@ pub struct StartWorkflow {
     pub inline: Option<Box<WorkflowDef>>,
     /// Input and labels.
     pub start: Start,
+    /// What to do when the start's key is taken.
+    pub taken: KeyTaken,
     /// Random bits for the id.
     pub seed: u64,
+}
+
+/// What a start does whose key another workflow of the same name has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyTaken {
+    /// Refuses.
+    #[default]
+    Fail,
+    /// Leaves it at the other one.
+    ReturnExisting,
+    /// Refuses while the other one has not ended.
+    FailOnRunning,
 }
 
 /// What a removal does with a workflow that has not ended.
@@ -206,6 +230,38 @@ pub struct ReferenceUpdate {
 }
 
 impl Command {
+    /// The name and the key of a start that has one: the archive may know who has it.
+    #[must_use]
+    pub fn key(&self) -> Option<(&str, &str)> {
+        let Self::StartWorkflow(start) = self else { return None };
+        let name = start.inline.as_ref().map_or(start.name.as_str(), |def| def.name.as_str());
+        Some((name, start.start.idempotency_key.as_deref()?))
+    }
+
+    /// Workflows that the decision looks at besides those that it names, as far as `state` shows them: parents of
+    /// what is taken up again, and children that go on. The answer grows as they are read back.
+    #[must_use]
+    pub fn kin(&self, state: &State) -> Vec<WorkflowId> {
+        let (id, children_too) = match self {
+            Self::Retry { id, resume_children } => (*id, *resume_children),
+            Self::Restart { id, .. } => (*id, false),
+            Self::Rerun(rerun) => (rerun.from.map_or(rerun.id, |task| task.workflow), false),
+            _ => return Vec::new(),
+        };
+        let mut kin = Vec::new();
+        let parent = |id: WorkflowId| Some(state.workflow(id)?.start.parent?.workflow);
+        kin.extend(std::iter::successors(parent(id), |id| parent(*id)));
+        let mut next = if children_too { vec![id] } else { Vec::new() };
+        while let Some(id) = next.pop() {
+            let records = state.workflow(id).map(|workflow| workflow.tasks.as_slice()).unwrap_or_default();
+            let failed = records.iter().filter(|task| !task.retried && !task.status.is_success());
+            let children: Vec<_> = failed.filter_map(|task| Some(task.child?.id)).collect();
+            kin.extend(&children);
+            next.extend(children);
+        }
+        kin
+    }
+
     /// Workflows that the decision looks at and that may have ended: those in the archive are read back first.
     #[must_use]
     pub fn workflows(&self) -> Vec<WorkflowId> {
@@ -216,7 +272,7 @@ impl Command {
             Self::Pause(id)
             | Self::Resume(id)
             | Self::Terminate { id, .. }
-            | Self::Retry(id)
+            | Self::Retry { id, .. }
             | Self::Restart { id, .. }
             | Self::ResetCallbacks(id)
             | Self::Evaluate(id)
@@ -233,6 +289,7 @@ impl Command {
             | Self::RemoveWorkflowDef { .. }
             | Self::StartWorkflow(_)
             | Self::Poll { .. }
+            | Self::Settle
             | Self::FireTimers { .. } => Vec::new(),
         }
     }

@@ -4,7 +4,8 @@
 //! first hand-out, the wait for a worker from the instant at which the task could be polled, the total from
 //! the first schedule. A paused workflow has no deadlines.
 
-use super::definition::{TimeoutPolicy, WorkflowTimeoutPolicy};
+use super::definition::{Kind, TimeoutPolicy, WorkflowTimeoutPolicy};
+use super::id::WorkflowId;
 use super::status::{TaskStatus, WorkflowStatus};
 use super::workflow::{Task, Workflow};
 
@@ -25,17 +26,22 @@ pub enum Limit {
 /// A limit whose policy is to alert only changes nothing and is not listed.
 pub fn limits(workflow: &Workflow, task: &Task) -> impl Iterator<Item = (u64, Limit, TimeoutPolicy)> {
     let node = workflow.node(task);
-    let def = workflow.snapshot.task_def(node);
+    let def = node.def.as_deref();
     let running = workflow.status == WorkflowStatus::Running && !task.status.is_terminal();
+    let by_worker = node.kind == Kind::Simple;
     let all = def.filter(|_| running).map(|def| {
         let policy = def.timeout_policy;
         let total = def.total_timeout_seconds.set_ms().map(|ms| (task.first_at + ms, Limit::Total, policy));
         let attempt = (task.started_at > 0).then(|| def.timeout_seconds.set_ms()).flatten();
         let attempt = attempt.map(|ms| (task.started_at + ms, Limit::Attempt, policy));
         let waits = task.status == TaskStatus::Scheduled;
-        let poll = def.poll_timeout_seconds.filter(|_| waits).and_then(super::definition::Seconds::set_ms);
+        // Only a worker can be late to poll, or fall silent.
+        let poll = def
+            .poll_timeout_seconds
+            .filter(|_| waits && by_worker)
+            .and_then(super::definition::Seconds::set_ms);
         let poll = poll.map(|ms| (task.ready_at + ms, Limit::Poll, policy));
-        let response = def.response_timeout_seconds.set_ms().filter(|_| !waits);
+        let response = def.response_timeout_seconds.set_ms().filter(|_| !waits && by_worker);
         // A lost lease is always retried, whatever the policy: clients rely on the redelivery.
         let response = response.map(|ms| (task.updated_at + ms, Limit::Response, TimeoutPolicy::Retry));
         [total, attempt, poll, response]
@@ -44,10 +50,30 @@ pub fn limits(workflow: &Workflow, task: &Task) -> impl Iterator<Item = (u64, Li
     listed.filter(|(_, limit, policy)| *limit == Limit::Response || *policy != TimeoutPolicy::AlertOnly)
 }
 
-/// The first instant at which a limit of an open record runs out.
+/// The first instant at which a limit of an open record runs out, or a wait is over.
 #[must_use]
 pub fn of_task(workflow: &Workflow, task: &Task) -> Option<u64> {
-    limits(workflow, task).map(|(at, _, _)| at).min()
+    let limits = limits(workflow, task).map(|(at, _, _)| at);
+    limits.chain(wakes_at(workflow, task)).min()
+}
+
+/// When a WAIT begins, or ends by itself.
+#[must_use]
+pub fn wakes_at(workflow: &Workflow, task: &Task) -> Option<u64> {
+    let waits = workflow.status == WorkflowStatus::Running && workflow.node(task).kind == Kind::Wait;
+    task.wakes_at().filter(|_| waits)
+}
+
+/// What a record owes another workflow: a child has to be started, or, at once, ended.
+#[must_use]
+pub fn owed(workflow: &Workflow, task: &Task) -> Option<(u64, WorkflowId, u32)> {
+    if workflow.node(task).kind != Kind::SubWorkflow {
+        return None;
+    }
+    let left = task.status.is_terminal() && task.child.is_some_and(|child| !child.over);
+    let due = task.status == TaskStatus::Scheduled && workflow.status == WorkflowStatus::Running;
+    let at = if left { 0 } else { task.ready_at.max(1) };
+    (left || due).then_some((at, workflow.id, task.seq))
 }
 
 /// When a running workflow times out; `None` when it never does.

@@ -193,6 +193,12 @@ impl TaskDef {
         Some((limit, self.rate_limit_frequency_in_seconds.set_ms()?))
     }
 
+    /// The definition of a task that the engine does itself and whose name nobody registered.
+    #[must_use]
+    pub fn system(name: &str) -> Self {
+        Self { retry_count: 0, response_timeout_seconds: Seconds(0), ..Self::ad_hoc(name) }
+    }
+
     /// The definition of a type that nobody registered.
     #[must_use]
     pub fn ad_hoc(name: &str) -> Self {
@@ -209,6 +215,34 @@ pub enum Kind {
     Fork,
     /// Waits for branches.
     Join,
+    /// Waits for a time, or for somebody to end it.
+    Wait,
+    /// Done by another workflow.
+    SubWorkflow,
+}
+
+/// Which workflow does a SUB_WORKFLOW, and how it is started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SubWorkflowParam {
+    /// Name of its definition, or an expression for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its version; none or 0 = the highest when it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Where its tasks go; none = where the parent's go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_to_domain: Option<std::collections::BTreeMap<String, String>>,
+    /// A definition to use instead of a registered one, or an expression for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow_definition: Option<Value>,
+    /// Its priority, or an expression for it; none = the parent's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Value>,
+    /// Everything else, kept and echoed.
+    #[serde(flatten)]
+    pub rest: Object,
 }
 
 /// One task of a workflow definition.
@@ -221,7 +255,7 @@ pub struct WorkflowTask {
     /// Name of this use of it, unique in the definition.
     #[serde(deserialize_with = "null_as_zero")]
     pub task_reference_name: String,
-    /// `SIMPLE`, `FORK_JOIN` or `JOIN`.
+    /// `SIMPLE`, `FORK_JOIN`, `JOIN`, `WAIT` or `SUB_WORKFLOW`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Inputs, with expressions.
@@ -247,6 +281,9 @@ pub struct WorkflowTask {
     /// Reference names that a join waits for.
     #[serde(deserialize_with = "null_as_zero", skip_serializing_if = "Vec::is_empty")]
     pub join_on: Vec<String>,
+    /// The workflow that does a SUB_WORKFLOW.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_workflow_param: Option<Box<SubWorkflowParam>>,
     /// Everything else, kept and echoed.
     #[serde(flatten)]
     pub rest: Object,
@@ -266,6 +303,7 @@ impl Default for WorkflowTask {
             task_definition: None,
             fork_tasks: Vec::new(),
             join_on: Vec::new(),
+            sub_workflow_param: None,
             rest: Object::new(),
         }
     }
@@ -279,6 +317,8 @@ impl WorkflowTask {
             "SIMPLE" => Some(Kind::Simple),
             "FORK_JOIN" => Some(Kind::Fork),
             "JOIN" => Some(Kind::Join),
+            "WAIT" => Some(Kind::Wait),
+            "SUB_WORKFLOW" => Some(Kind::SubWorkflow),
             _ => None,
         }
     }
@@ -311,6 +351,12 @@ pub struct WorkflowDef {
     pub timeout_policy: WorkflowTimeoutPolicy,
     /// Limit from the start, or from the last resume or retry; 0 = none.
     pub timeout_seconds: Seconds,
+    /// Name of the workflow that starts when this one fails, or an expression for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_workflow: Option<String>,
+    /// Its version; none = the highest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_workflow_version: Option<i64>,
     /// Whether a COMPLETED workflow may begin anew.
     #[serde(deserialize_with = "null_as_true")]
     pub restartable: bool,
@@ -330,6 +376,8 @@ impl Default for WorkflowDef {
             schema_version: 2,
             timeout_policy: WorkflowTimeoutPolicy::AlertOnly,
             timeout_seconds: Seconds(0),
+            failure_workflow: None,
+            failure_workflow_version: None,
             restartable: true,
             rest: Object::new(),
         }

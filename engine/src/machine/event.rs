@@ -160,9 +160,33 @@ pub struct Start {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<Arc<str>>,
+    /// The client's key: no two starts of a definition succeed with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<Arc<str>>,
+    /// The record that it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// How many failures of failure workflows it stands for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub alarms: u8,
     /// Where tasks go, by their type or `*`: domains, separated by commas.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub task_to_domain: BTreeMap<String, String>,
+}
+
+/// The record that a workflow does, and what is above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// Its number.
+    pub seq: u32,
+    /// How many workflows are above.
+    pub depth: u8,
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// What happens to a workflow after its start.
@@ -197,6 +221,18 @@ pub enum WorkflowChange {
         reason: Option<Arc<str>>,
         /// Its output.
         output: Payload,
+        /// The record that brought it to this end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed_by: Option<u32>,
+        /// Its failure workflow has to be started.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alarm: bool,
+    },
+    /// Whom its end concerns has been told: its parent, its failure workflow.
+    Settled {
+        /// The failure workflow, or why there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure_workflow: Option<Arc<str>>,
     },
 }
 
@@ -224,6 +260,13 @@ pub enum TaskChange {
     },
     /// The worker said that it is still on it.
     LeaseExtended,
+    /// The workflow that does it has started.
+    ChildStarted {
+        /// That workflow.
+        child: WorkflowId,
+    },
+    /// The workflow that did it has ended.
+    ChildOver,
     /// It need not wait any longer before it is polled.
     MadeReady,
     /// Something was written into its log.
@@ -251,6 +294,15 @@ pub enum TaskChange {
     Reopened,
 }
 
+/// What a WAIT waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitFor {
+    /// So many milliseconds to pass.
+    Span(u64),
+    /// An instant, epoch milliseconds.
+    Instant(u64),
+}
+
 /// A line of a task's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogEntry {
@@ -273,6 +325,9 @@ pub struct Scheduled {
     /// Milliseconds until it can be polled.
     #[serde(default)]
     pub delay_ms: u64,
+    /// What a WAIT waits for; `None` = for somebody to end it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitFor>,
     /// The domain whose workers get it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Arc<str>>,

@@ -52,6 +52,15 @@ impl WorkflowId {
     }
 }
 
+impl TaskId {
+    /// Bits that follow from the id, for what is drawn on its behalf.
+    #[must_use]
+    pub fn seed(self) -> u64 {
+        let bits = self.workflow.0;
+        mix((bits >> 64) as u64) ^ mix(bits as u64 | u64::from(self.sequence))
+    }
+}
+
 /// The finalizer of splitmix64 (Steele, Lea, Flood 2014): spreads close seeds over all bits.
 #[must_use]
 pub fn mix(seed: u64) -> u64 {

@@ -23,6 +23,8 @@ pub struct Indexes {
     /// By type and queue: tasks that are with workers.
     in_progress: BTreeMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
     timers: BTreeSet<Timer>,
+    /// What one workflow has to do to another, by the instant from which on: at once (0), or a child to start.
+    owed: BTreeSet<Timer>,
 }
 
 /// Tasks that wait for a worker, highest priority first. One that is not ready yet holds up nobody of its priority or
@@ -46,6 +48,7 @@ enum Place {
 pub struct Entries {
     places: Vec<Place>,
     timers: Vec<Timer>,
+    owed: Vec<Timer>,
 }
 
 impl Entries {
@@ -67,6 +70,11 @@ impl Entries {
             entries.add(workflow, task);
         }
         entries.timers.extend(deadline::of_workflow(workflow).map(|at| (at, workflow.id, 0)));
+        if workflow.snapshot.has_children {
+            let ended = workflow.tasks.iter().filter(|task| task.status.is_terminal());
+            entries.owed.extend(ended.filter_map(|task| deadline::owed(workflow, task)));
+        }
+        entries.owed.extend(workflow.owes_word().then_some((0, workflow.id, 0)));
         entries
     }
 
@@ -93,6 +101,7 @@ impl Entries {
             self.places.extend(place(workflow.queue(task), Arc::clone(&node.queue)));
         }
         self.timers.extend(deadline::of_task(workflow, task).map(|at| (at, workflow.id, task.seq)));
+        self.owed.extend(deadline::owed(workflow, task));
     }
 }
 
@@ -116,6 +125,9 @@ impl Indexes {
         for timer in &entries.timers {
             self.timers.remove(timer);
         }
+        for timer in &entries.owed {
+            self.owed.remove(timer);
+        }
     }
 
     /// Puts entries in.
@@ -133,6 +145,7 @@ impl Indexes {
             }
         }
         self.timers.extend(entries.timers);
+        self.owed.extend(entries.owed);
     }
 
     /// The first tasks of a queue that can be polled at `now`, at most `count`.
@@ -179,6 +192,12 @@ impl Indexes {
         self.timers.first().copied()
     }
 
+    /// The first thing that one workflow owes another.
+    #[must_use]
+    pub fn next_owed(&self) -> Option<Timer> {
+        self.owed.first().copied()
+    }
+
     /// Timers that are due at `now`, earliest first.
     pub fn due(&self, now: u64) -> impl Iterator<Item = Timer> {
         self.timers.iter().take_while(move |(at, _, _)| *at <= now).copied()
@@ -197,6 +216,7 @@ impl Indexes {
             queues: filled.map(|(name, queue)| (Arc::clone(name), queue.clone())).collect(),
             in_progress: busy.collect(),
             timers: self.timers.clone(),
+            owed: self.owed.clone(),
         }
     }
 }

@@ -25,6 +25,7 @@ mod state;
 pub mod status;
 mod task;
 pub mod validate;
+pub mod wait;
 pub mod workflow;
 
 pub use catalogue::{Catalogue, Registered};

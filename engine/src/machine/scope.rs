@@ -35,6 +35,8 @@ fn workflow_field<'w>(workflow: &'w Workflow, field: &str) -> Option<Cow<'w, Val
         "output" => workflow.output.value(),
         "status" => json!(workflow.status),
         "workflowId" => json!(workflow.id),
+        "parentWorkflowId" => json!(workflow.start.parent.map(|link| link.workflow)),
+        "parentWorkflowTaskId" => json!(workflow.start.parent.map(|link| link.workflow.task(link.seq))),
         "workflowType" => json!(def.name),
         "version" => json!(def.version),
         "correlationId" => json!(workflow.start.correlation_id),

@@ -18,6 +18,8 @@ pub struct Node {
     pub task: WorkflowTask,
     /// What the engine does with it.
     pub kind: Kind,
+    /// The task definition in force: inline, else registered, else the defaults; none for forks and joins.
+    pub def: Option<Arc<TaskDef>>,
     /// Its type's name, shared: that of the queue for workers of no domain.
     pub queue: Arc<str>,
     /// The next task of the same list.
@@ -39,12 +41,14 @@ pub struct Node {
 pub struct Snapshot {
     /// The workflow's definition.
     pub def: WorkflowDef,
-    /// Definition of each task type in it.
+    /// Definition of each registered task type in it.
     pub task_defs: BTreeMap<String, TaskDef>,
     /// Its tasks, in definition order.
     pub nodes: Vec<Node>,
     /// Those of the outermost list.
     pub top: Vec<NodeIndex>,
+    /// True when some of them are done by other workflows.
+    pub has_children: bool,
     /// The definition as JSON.
     pub json: Box<RawValue>,
     by_reference: BTreeMap<String, NodeIndex>,
@@ -53,7 +57,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Flattens a definition; types without a definition of their own get the defaults.
     #[must_use]
-    pub fn new(def: WorkflowDef, mut task_defs: BTreeMap<String, TaskDef>) -> Self {
+    pub fn new(def: WorkflowDef, task_defs: BTreeMap<String, TaskDef>) -> Self {
         let mut nodes = Vec::new();
         flatten(&def.tasks, None, &mut nodes);
         let by_reference: BTreeMap<String, NodeIndex> = nodes
@@ -64,13 +68,19 @@ impl Snapshot {
         for node in &mut nodes {
             node.join_on =
                 node.task.join_on.iter().filter_map(|name| by_reference.get(name).copied()).collect();
-            if node.kind == Kind::Simple && !task_defs.contains_key(&node.task.name) {
-                task_defs.insert(node.task.name.clone(), TaskDef::ad_hoc(&node.task.name));
+            let own =
+                node.task.task_definition.as_deref().or_else(|| task_defs.get(&node.task.name)).cloned();
+            node.def = match node.kind {
+                Kind::Fork | Kind::Join => None,
+                Kind::Simple => own.or_else(|| Some(TaskDef::ad_hoc(&node.task.name))),
+                Kind::Wait | Kind::SubWorkflow => own.or_else(|| Some(TaskDef::system(&node.task.name))),
             }
+            .map(Arc::new);
         }
         let json = raw(&def);
         let top = nodes.iter().zip(0..).filter(|(node, _)| node.within.is_none()).map(|(_, at)| at).collect();
-        Self { def, task_defs, nodes, top, json, by_reference }
+        let has_children = nodes.iter().any(|node| node.kind == Kind::SubWorkflow);
+        Self { def, task_defs, nodes, top, has_children, json, by_reference }
     }
 
     /// What a workflow has until it is attached to its definitions.
@@ -92,19 +102,12 @@ impl Snapshot {
         self.by_reference.get(reference).copied()
     }
 
-    /// The task definition in force for a worker's task: inline, else registered, else the defaults.
-    #[must_use]
-    pub fn task_def<'a>(&'a self, node: &'a Node) -> Option<&'a TaskDef> {
-        let own = node.task.task_definition.as_deref();
-        own.or_else(|| self.task_defs.get(&node.task.name)).filter(|_| node.kind == Kind::Simple)
-    }
-
-    /// Names of the task types that workers do.
-    pub fn simple_names(def: &WorkflowDef) -> Vec<String> {
+    /// Names of the task types in a definition that may be registered.
+    pub fn task_names(def: &WorkflowDef) -> Vec<String> {
         let mut nodes = Vec::new();
         flatten(&def.tasks, None, &mut nodes);
-        let simple = nodes.into_iter().filter(|node| node.kind == Kind::Simple);
-        simple.map(|node| node.task.name).collect()
+        let named = nodes.into_iter().filter(|node| !matches!(node.kind, Kind::Fork | Kind::Join));
+        named.map(|node| node.task.name).collect()
     }
 }
 
@@ -119,6 +122,7 @@ fn flatten(tasks: &[WorkflowTask], within: Option<NodeIndex>, nodes: &mut Vec<No
         nodes.push(Node {
             task: bare,
             kind,
+            def: None,
             queue: task.name.as_str().into(),
             next: None,
             previous,

@@ -2,7 +2,7 @@
 
 use super::catalogue::Catalogue;
 use super::event::{Event, SnapshotNumber, TaskChange, WorkflowChange};
-use super::id::{TaskId, WorkflowId};
+use super::id::{TaskId, WorkflowId, mix};
 use super::index::{Entries, Indexes};
 use super::polls::{Polled, Polls};
 use super::rates::Rates;
@@ -21,6 +21,8 @@ pub struct State {
     workflows: BTreeMap<WorkflowId, Box<Workflow>>,
     /// Workflows by the client's name for them, oldest first.
     correlated: BTreeMap<Arc<str>, Vec<WorkflowId>>,
+    /// Workflows by name and idempotency key, oldest first.
+    keyed: BTreeMap<(String, Arc<str>), BTreeSet<WorkflowId>>,
     indexes: Indexes,
     /// Queues that got a task since they were last asked for.
     touched: BTreeSet<Arc<str>>,
@@ -58,6 +60,26 @@ impl State {
     ) -> impl Iterator<Item = &'s Workflow> {
         let ids = self.correlated.get(correlation_id).into_iter().flatten();
         ids.filter_map(|id| self.workflow(*id)).filter(move |workflow| workflow.snapshot.def.name == name)
+    }
+
+    /// The newest workflow in memory that started under this name with this idempotency key.
+    #[must_use]
+    pub fn keyed(&self, name: &str, key: &str) -> Option<&Workflow> {
+        let ids = self.keyed.get(&(name.to_owned(), Arc::from(key)))?;
+        self.workflow(*ids.last()?)
+    }
+
+    /// An id that no workflow in memory has. Seeds are as good as random, so the loop is for certainty's sake.
+    #[must_use]
+    pub fn unused_id(&self, now: u64, seed: u64) -> WorkflowId {
+        let mut seed = seed;
+        loop {
+            let id = WorkflowId::new(now, seed);
+            if self.workflow(id).is_none() {
+                return id;
+            }
+            seed = mix(seed);
+        }
     }
 
     /// A task record with its workflow.
@@ -160,6 +182,10 @@ impl State {
                 ids.insert(place, workflow.id);
             }
         }
+        if let Some(key) = &workflow.start.idempotency_key {
+            let key = (workflow.snapshot.def.name.clone(), Arc::clone(key));
+            self.keyed.entry(key).or_default().insert(workflow.id);
+        }
         self.last_at = self.last_at.max(workflow.updated_at);
         self.insert(Entries::of_workflow(&workflow));
         self.workflows.insert(workflow.id, Box::new(workflow));
@@ -175,6 +201,15 @@ impl State {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
                 self.correlated.remove(correlation_id);
+            }
+        }
+        if let Some(key) = &workflow.start.idempotency_key {
+            let key = (workflow.snapshot.def.name.clone(), Arc::clone(key));
+            if let Some(ids) = self.keyed.get_mut(&key) {
+                ids.remove(&id);
+                if ids.is_empty() {
+                    self.keyed.remove(&key);
+                }
             }
         }
         Some(workflow)

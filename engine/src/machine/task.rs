@@ -1,13 +1,24 @@
 //! A task record. It changes by events only.
 
 use super::bounds::MAX_LOG_ENTRIES;
-use super::event::{LogEntry, Scheduled, TaskChange};
+use super::event::{LogEntry, Scheduled, TaskChange, WaitFor};
+use super::id::WorkflowId;
 use super::payload::Payload;
 use super::snapshot::NodeIndex;
 use super::status::TaskStatus;
 use super::workflow::is_default;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
+
+/// The workflow that does a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// That workflow.
+    pub id: WorkflowId,
+    /// It has ended, and the record knows.
+    pub over: bool,
+}
 
 /// A task record: one attempt at one task of the definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +71,12 @@ pub struct Task {
     /// Wait that the schedule or the last callback asked for, milliseconds; 0 once handed out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub delay_ms: u64,
+    /// What a WAIT waits for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait: Option<WaitFor>,
+    /// The workflow that does it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub child: Option<Child>,
     /// The domain whose workers get it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub domain: Option<Arc<str>>,
@@ -69,6 +86,17 @@ pub struct Task {
 }
 
 impl Task {
+    /// When a WAIT begins, or ends by itself.
+    #[must_use]
+    pub fn wakes_at(&self) -> Option<u64> {
+        match (self.status, self.wait) {
+            (TaskStatus::Scheduled, _) => Some(self.ready_at),
+            (TaskStatus::InProgress, Some(WaitFor::Span(ms))) => Some(self.started_at.saturating_add(ms)),
+            (TaskStatus::InProgress, Some(WaitFor::Instant(at))) => Some(at),
+            _ => None,
+        }
+    }
+
     pub(super) fn scheduled(at: u64, seq: u32, scheduled: &Scheduled) -> Self {
         let waits_for_worker = scheduled.status == TaskStatus::Scheduled;
         let ended = scheduled.status.is_terminal();
@@ -92,6 +120,8 @@ impl Task {
             ended_at: if ended { at } else { 0 },
             start_delay_ms: scheduled.delay_ms,
             delay_ms: scheduled.delay_ms,
+            wait: scheduled.wait,
+            child: None,
             domain: scheduled.domain.clone(),
             logs: Vec::new(),
         }
@@ -120,6 +150,19 @@ impl Task {
                 self.ready_at = at + callback_ms;
             }
             TaskChange::LeaseExtended => self.updated_at = at,
+            TaskChange::ChildStarted { child } => {
+                self.status = TaskStatus::InProgress;
+                self.child = Some(Child { id: *child, over: false });
+                self.output = json!({"subWorkflowId": child}).into();
+                self.started_at = at;
+                self.updated_at = at;
+                self.delay_ms = 0;
+            }
+            TaskChange::ChildOver => {
+                if let Some(child) = &mut self.child {
+                    child.over = true;
+                }
+            }
             TaskChange::Logged { entries } => {
                 self.logs.extend(entries.iter().cloned());
                 self.logs.drain(..self.logs.len().saturating_sub(MAX_LOG_ENTRIES));
@@ -148,6 +191,10 @@ impl Task {
                 self.reason = None;
                 self.ended_at = 0;
                 self.updated_at = at;
+                if let Some(child) = &mut self.child {
+                    child.over = false;
+                    self.output = json!({"subWorkflowId": child.id}).into();
+                }
             }
         }
     }

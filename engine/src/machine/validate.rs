@@ -4,6 +4,7 @@ use super::bounds::{self, MAX_FORK_DEPTH, MAX_PARAMETER_DEPTH};
 use super::definition::{Kind, Seconds, TaskDef, WorkflowDef, WorkflowTask};
 use super::expression;
 use super::rejection::{Rejection, Violation};
+use super::wait;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -112,8 +113,11 @@ fn structure(def: &WorkflowDef, found: &mut Vec<Violation>) {
             in_seconds(def.timeout_seconds),
         ));
     }
-    if def.rest.get("failureWorkflow").is_some_and(|name| !name.is_null()) {
-        found.push(not_yet("failureWorkflow", &def.rest["failureWorkflow"]));
+    if let Some(name) = &def.failure_workflow {
+        if name.trim().is_empty() {
+            found.push(Violation::new("failureWorkflow", "must be a name, or be left out", name));
+        }
+        parameter("failureWorkflow".into(), &Value::from(name.as_str()), &|_| true, found);
     }
     let mut names = BTreeSet::new();
     list(&def.tasks, "tasks", 0, &mut names, found);
@@ -154,13 +158,17 @@ fn list(
                     list(tasks, &format!("{here}.forkTasks[{branch}]"), depth + 1, names, found);
                 }
             }
-            Some(Kind::Simple | Kind::Join) if !task.fork_tasks.is_empty() => {
+            Some(Kind::Simple | Kind::Join | Kind::Wait | Kind::SubWorkflow)
+                if !task.fork_tasks.is_empty() =>
+            {
                 let message = "only a FORK_JOIN has branches";
                 found.push(Violation::new(format!("{here}.forkTasks"), message, &task.kind));
             }
+            Some(Kind::Wait) => wait_for(task, &here, found),
+            Some(Kind::SubWorkflow) => sub_workflow(task, &here, found),
             Some(Kind::Simple | Kind::Join) => {}
             None => {
-                let message = "is not a type that this engine runs; it runs SIMPLE, FORK_JOIN and JOIN";
+                let message = "is not a type that this engine runs; it runs SIMPLE, FORK_JOIN, JOIN, WAIT and SUB_WORKFLOW";
                 found.push(Violation::new(format!("{here}.type"), message, &task.kind));
             }
         }
@@ -197,6 +205,48 @@ fn one(task: &WorkflowTask, here: &str, names: &BTreeSet<String>, found: &mut Ve
         if def.concurrency().is_some() || def.rate().is_some() {
             let message = "a limit counts for all tasks of a type: register the definition to set it";
             found.push(Violation::new(format!("{here}.taskDefinition"), message, &task.name));
+        }
+    }
+}
+
+/// What a WAIT waits for, as far as it can be told before it is there.
+fn wait_for(task: &WorkflowTask, here: &str, found: &mut Vec<Violation>) {
+    let literal = |value: &&Value| !value.as_str().is_some_and(|text| text.contains("${"));
+    let mut input = task.input_parameters.clone();
+    input.retain(|_, value| literal(&&*value));
+    let at = format!("{here}.inputParameters");
+    if let Err(why) = wait::read(&input) {
+        found.push(Violation::new(at, why, Value::Object(input)));
+    }
+}
+
+fn sub_workflow(task: &WorkflowTask, here: &str, found: &mut Vec<Violation>) {
+    let at = format!("{here}.subWorkflowParam");
+    let Some(param) = task.sub_workflow_param.as_deref() else {
+        found.push(Violation::new(at, "a SUB_WORKFLOW needs the workflow that does it", "null"));
+        return;
+    };
+    let definition = param.workflow_definition.as_ref().filter(|given| !given.is_null());
+    if definition.is_none() && param.name.as_deref().is_none_or(|name| name.trim().is_empty()) {
+        let message = "must be given, or else workflowDefinition";
+        found.push(Violation::new(format!("{at}.name"), message, "null"));
+    }
+    for name in ["idempotencyKey", "idempotencyStrategy"] {
+        if let Some(given) = param.rest.get(name).filter(|given| !given.is_null()) {
+            found.push(not_yet(format!("{at}.{name}"), given));
+        }
+    }
+    let texts = [param.name.clone().map(Value::from), param.priority.clone()];
+    for value in texts.into_iter().flatten().chain(definition.filter(|given| given.is_string()).cloned()) {
+        parameter(at.clone(), &value, &|_| true, found);
+    }
+    if let Some(given) = definition.filter(|given| given.is_object()) {
+        let parsed = serde_json::from_value::<WorkflowDef>(given.clone());
+        let checked = parsed
+            .map_err(|error| error.to_string())
+            .and_then(|def| inline_workflow_def(&def).map_err(|refusal| refusal.to_string()));
+        if let Err(why) = checked {
+            found.push(Violation::new(format!("{at}.workflowDefinition"), why, ""));
         }
     }
 }

@@ -52,6 +52,15 @@ pub struct Workflow {
     /// Last resume or retry; 0 = never.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retried_at: u64,
+    /// The record that brought it to its end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failed_by: Option<u32>,
+    /// Its failure workflow has to be started.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alarm: bool,
+    /// Whom its end concerns has been told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settled: bool,
     /// Its task records, in scheduling order. A number is never used twice, so that a late word on a record that
     /// was removed meets no other.
     pub tasks: Vec<Arc<Task>>,
@@ -95,6 +104,9 @@ impl Workflow {
             updated_at: at,
             ended_at: 0,
             retried_at: 0,
+            failed_by: None,
+            alarm: false,
+            settled: false,
             tasks: Vec::new(),
             last_seq: 0,
             open: Vec::new(),
@@ -170,6 +182,12 @@ impl Workflow {
         self.last_seq + 1
     }
 
+    /// True when it has ended and somebody whom that concerns has not been told.
+    #[must_use]
+    pub fn owes_word(&self) -> bool {
+        self.status.is_terminal() && !self.settled && (self.alarm || self.start.parent.is_some())
+    }
+
     /// Name of the queue that a record waits in.
     #[must_use]
     pub fn queue(&self, task: &Task) -> Arc<str> {
@@ -196,6 +214,9 @@ impl Workflow {
                 self.retried_at = at;
                 self.ended_at = 0;
                 self.reason = None;
+                self.failed_by = None;
+                self.alarm = false;
+                self.settled = false;
                 self.output = Payload::default();
             }
             WorkflowChange::Relabeled { input, correlation_id } => {
@@ -204,7 +225,19 @@ impl Workflow {
                 start.correlation_id = correlation_id.clone().or(start.correlation_id.take());
             }
             WorkflowChange::RecordsRemoved { seqs } => self.remove_records(seqs),
-            WorkflowChange::Ended { status, reason, output } => {
+            WorkflowChange::Settled { failure_workflow } => {
+                self.settled = true;
+                self.alarm = false;
+                if let Some(told) = failure_workflow {
+                    let mut output = self.output.object();
+                    output.insert("conductor.failure_workflow".into(), (&**told).into());
+                    self.output = output.into();
+                }
+            }
+            WorkflowChange::Ended { status, reason, output, failed_by, alarm } => {
+                self.failed_by = *failed_by;
+                self.alarm = *alarm;
+                self.settled = false;
                 self.status = *status;
                 self.reason.clone_from(reason);
                 self.output = output.clone();

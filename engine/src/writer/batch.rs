@@ -10,11 +10,15 @@ use crate::machine::workflow::TaskInContext;
 use crate::machine::{Event, Rejection, State, decide};
 use crate::metrics::Observation;
 use crate::store::Frame;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Bytes of a frame after which a batch takes nothing more: bounds memory and the time to the next sync.
 const MAX_FRAME: usize = 8 << 20;
+
+/// Things that workflows owe each other done in one batch, ends not counted: bounds the time to the next sync.
+const MAX_SETTLED: usize = 1024;
 
 /// An answer that waits for its batch to be durable.
 pub(super) enum Answer {
@@ -55,6 +59,8 @@ pub(super) struct Batch<'a> {
     failed: Option<ArchiveError>,
     flushes: Vec<oneshot::Sender<()>>,
     checked: bool,
+    /// Things owed that were done.
+    settled: usize,
     /// Sent first: who gets a task carries the flow on, who hears of the past can wait a moment.
     handed: Vec<Answer>,
     answers: Vec<Answer>,
@@ -87,6 +93,7 @@ impl<'a> Batch<'a> {
             failed: None,
             flushes: Vec::new(),
             checked: false,
+            settled: 0,
             handed: Vec::new(),
             answers: Vec::new(),
         }
@@ -217,9 +224,26 @@ impl<'a> Batch<'a> {
 
     /// Decides and evolves one command; answers its events.
     fn decide(&mut self, command: Command) -> Result<Vec<Event>, Rejection> {
-        for id in command.workflows() {
-            self.read_back(id);
+        self.fetch(&command);
+        let events = self.carry_out(command)?;
+        self.settle();
+        Ok(events)
+    }
+
+    /// Does what workflows owe each other by now. What an end brings with it is in the same frame, whatever its
+    /// size; children are started as long as there is room.
+    pub fn settle(&mut self) {
+        while let Some((at, ..)) = self.state.indexes().next_owed() {
+            if at > self.now || (at > 0 && (self.settled >= MAX_SETTLED || !self.has_room())) {
+                return;
+            }
+            self.settled += 1;
+            // Nothing that is owed is refused.
+            let _ = self.carry_out(Command::Settle);
         }
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<Vec<Event>, Rejection> {
         let events = decide(self.state, command, self.now)?;
         for event in &events {
             self.state.evolve(event);
@@ -230,6 +254,30 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(events)
+    }
+
+    /// What the decision looks at and has left memory comes back.
+    fn fetch(&mut self, command: &Command) {
+        for id in command.workflows() {
+            self.read_back(id);
+        }
+        if let Some((name, key)) = command.key()
+            && self.state.keyed(name, key).is_none()
+        {
+            match self.archive.keyed(name, key) {
+                Ok(id) => id.into_iter().for_each(|id| self.read_back(id)),
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        let mut asked = BTreeSet::new();
+        loop {
+            let kin = command.kin(self.state);
+            let news: Vec<_> = kin.into_iter().filter(|id| asked.insert(*id)).collect();
+            if news.is_empty() {
+                return;
+            }
+            news.into_iter().for_each(|id| self.read_back(id));
+        }
     }
 
     /// A workflow that ended and left memory comes back from the archive.

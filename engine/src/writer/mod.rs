@@ -164,6 +164,7 @@ impl Writer {
         if now >= self.quiet_until {
             batch.fire_timers(TIMERS);
         }
+        batch.settle();
         while batch.has_room()
             && let Some(request) = taken.pop_front()
         {
@@ -284,7 +285,8 @@ impl Writer {
         let timer = self.state.indexes().next_timer().map(|(at, ..)| at.max(self.quiet_until));
         let waiting = self.waiting.next_event(&self.state, now);
         let kept = self.keeper.next_due(now);
-        let next = timer.into_iter().chain(waiting).chain(kept).min();
+        let owed = self.state.indexes().next_owed().map(|(at, ..)| at);
+        let next = timer.into_iter().chain(owed).chain(waiting).chain(kept).min();
         let sleep = next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));
         // A full disk is tried at the pace of requests, or once an idle period.
         if self.full.is_some() { IDLE } else { sleep.min(IDLE) }

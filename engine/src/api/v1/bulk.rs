@@ -96,7 +96,7 @@ async fn restart(State(api): State<Api>, parameters: Parameters, body: Payload) 
 }
 
 async fn retry(State(api): State<Api>, body: Payload) -> Result<Response, Problem> {
-    each(&api, body, Command::Retry).await
+    each(&api, body, |id| Command::Retry { id, resume_children: false }).await
 }
 
 async fn terminate(
@@ -105,7 +105,8 @@ async fn terminate(
     body: Payload,
 ) -> Result<Response, Problem> {
     let reason = reason(&parameters);
-    each(&api, body, |id| Command::Terminate { id, reason: reason.clone() }).await
+    let alarm = parameters.flag("triggerFailureWorkflow", false)?;
+    each(&api, body, |id| Command::Terminate { id, reason: reason.clone(), alarm }).await
 }
 
 async fn remove(State(api): State<Api>, parameters: Parameters, body: Payload) -> Result<Response, Problem> {

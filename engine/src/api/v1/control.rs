@@ -45,8 +45,13 @@ async fn resume(State(api): State<Api>, Segment(id): Segment) -> Result<(), Prob
     carry_out(&api, Command::Resume(parse(&id)?)).await
 }
 
-async fn retry(State(api): State<Api>, Segment(id): Segment) -> Result<StatusCode, Problem> {
-    carry_out(&api, Command::Retry(parse(&id)?)).await?;
+async fn retry(
+    State(api): State<Api>,
+    Segment(id): Segment,
+    parameters: Parameters,
+) -> Result<StatusCode, Problem> {
+    let resume_children = parameters.flag("resumeSubworkflowTasks", false)?;
+    carry_out(&api, Command::Retry { id: parse(&id)?, resume_children }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -70,7 +75,8 @@ pub async fn terminate(
     Segment(id): Segment,
     parameters: Parameters,
 ) -> Result<(), Problem> {
-    carry_out(&api, Command::Terminate { id: parse(&id)?, reason: reason(&parameters) }).await
+    let alarm = parameters.flag("triggerFailureWorkflow", false)?;
+    carry_out(&api, Command::Terminate { id: parse(&id)?, reason: reason(&parameters), alarm }).await
 }
 
 pub fn reason(parameters: &Parameters) -> Option<Arc<str>> {

@@ -52,6 +52,8 @@ pub struct TaskView<'a> {
     rate_limit_frequency_in_seconds: Number,
     workflow_priority: u8,
     iteration: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_workflow_id: Option<WorkflowId>,
     subworkflow_changed: bool,
     loop_over_task: bool,
     queue_wait_time: u64,
@@ -77,8 +79,14 @@ impl<'a> TaskView<'a> {
             Kind::Simple => node.task.name.as_str(),
             Kind::Fork => "FORK",
             Kind::Join => "JOIN",
+            Kind::Wait => "WAIT",
+            Kind::SubWorkflow => "SUB_WORKFLOW",
         };
-        let def = snapshot.task_def(node);
+        let task_def_name = match node.kind {
+            Kind::Fork | Kind::Join => task_type,
+            _ => node.task.name.as_str(),
+        };
+        let def = node.def.as_deref();
         let waited = if task.started_at == 0 { 0 } else { task.started_at.saturating_sub(task.scheduled_at) };
         Self {
             task_type,
@@ -89,7 +97,7 @@ impl<'a> TaskView<'a> {
             seq: task.seq,
             correlation_id: start.correlation_id.as_deref(),
             poll_count: task.poll_count,
-            task_def_name: task_type,
+            task_def_name,
             scheduled_time: task.scheduled_at,
             start_time: task.started_at,
             end_time: task.ended_at,
@@ -115,6 +123,7 @@ impl<'a> TaskView<'a> {
             domain: task.domain.as_deref(),
             workflow_priority: start.priority,
             iteration: 0,
+            sub_workflow_id: task.child.map(|child| child.id),
             subworkflow_changed: false,
             loop_over_task: false,
             queue_wait_time: waited,

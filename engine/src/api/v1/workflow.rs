@@ -7,7 +7,7 @@ use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::api::query::{self, Parameters, Payload, Segment};
 use crate::clock;
-use crate::machine::command::StartWorkflow;
+use crate::machine::command::{KeyTaken, StartWorkflow};
 use crate::machine::definition::{Object, WorkflowDef};
 use crate::machine::event::Start;
 use crate::machine::id::WorkflowId;
@@ -46,7 +46,8 @@ struct StartRequest {
     workflow_def: Option<Box<WorkflowDef>>,
     #[serde(default)]
     task_to_domain: Option<BTreeMap<String, String>>,
-    idempotency_key: Option<String>,
+    idempotency_key: Option<Arc<str>>,
+    idempotency_strategy: Option<String>,
     external_input_payload_storage_path: Option<String>,
 }
 
@@ -54,10 +55,8 @@ impl StartRequest {
     /// What would change the meaning of the start if it were passed over.
     fn check_supported(&self) -> Result<(), Problem> {
         let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let unsupported = [
-            ("idempotencyKey", set(&self.idempotency_key)),
-            ("externalInputPayloadStoragePath", set(&self.external_input_payload_storage_path)),
-        ];
+        let unsupported =
+            [("externalInputPayloadStoragePath", set(&self.external_input_payload_storage_path))];
         match unsupported.iter().find(|(_, set)| *set) {
             None => Ok(()),
             Some((name, _)) => {
@@ -82,14 +81,21 @@ async fn start(State(api): State<Api>, Payload(body): Payload) -> Result<Respons
     let inline = request.workflow_def;
     let name = named.or_else(|| inline.as_ref().map(|def| def.name.clone()));
     let name = name.ok_or_else(|| Problem::bad_request("a workflow name must be given"))?;
+    let taken = strategy(request.idempotency_strategy.as_deref())?;
     let start = Start {
         input: request.input.into(),
         correlation_id: request.correlation_id,
         priority: priority(request.priority)?,
         created_by: request.created_by,
         task_to_domain: request.task_to_domain.unwrap_or_default(),
+        idempotency_key: request.idempotency_key.filter(|key| !key.is_empty()),
+        ..Start::default()
     };
-    begin(&api, StartWorkflow { name, version: request.version, inline, start, seed: clock::entropy() }).await
+    begin(
+        &api,
+        StartWorkflow { name, version: request.version, inline, start, taken, seed: clock::entropy() },
+    )
+    .await
 }
 
 async fn start_by_name(
@@ -106,17 +112,33 @@ async fn start_by_name(
         input: input.into(),
         correlation_id: parameters.text("correlationId").map(Arc::from),
         priority: priority(parameters.number("priority")?)?,
-        created_by: None,
-        task_to_domain: BTreeMap::new(),
+        ..Start::default()
     };
     let version = parameters.number("version")?;
-    begin(&api, StartWorkflow { name, version, inline: None, start, seed: clock::entropy() }).await
+    begin(
+        &api,
+        StartWorkflow { name, version, inline: None, start, taken: KeyTaken::Fail, seed: clock::entropy() },
+    )
+    .await
 }
 
 fn priority(given: Option<i64>) -> Result<u8, Problem> {
     let refuse =
         |_| Problem::bad_request(format!("priority is {}, it must be 0 to 99", given.unwrap_or_default()));
     u8::try_from(given.unwrap_or(0)).map_err(refuse)
+}
+
+fn strategy(given: Option<&str>) -> Result<KeyTaken, Problem> {
+    Ok(match given {
+        None | Some("" | "FAIL") => KeyTaken::Fail,
+        Some("RETURN_EXISTING") => KeyTaken::ReturnExisting,
+        Some("FAIL_ON_RUNNING") => KeyTaken::FailOnRunning,
+        Some(other) => {
+            return Err(Problem::bad_request(format!(
+                "idempotencyStrategy is {other}; it must be FAIL, RETURN_EXISTING or FAIL_ON_RUNNING"
+            )));
+        }
+    })
 }
 
 async fn begin(api: &Api, request: StartWorkflow) -> Result<Response, Problem> {
@@ -127,7 +149,14 @@ async fn begin(api: &Api, request: StartWorkflow) -> Result<Response, Problem> {
             _ => None,
         })
     };
-    let id = api.writer.decide(command, move |_, events| started(events)).await?;
+    let key = command.key().map(|(name, key)| (name.to_owned(), key.to_owned()));
+    // A start that left it at the workflow which has its key made no event.
+    let existing = move |state: &crate::machine::State| {
+        key.and_then(|(name, key)| state.keyed(&name, &key).map(|workflow| workflow.id))
+    };
+    let look =
+        move |state: &crate::machine::State, events: &[Event]| started(events).or_else(|| existing(state));
+    let id = api.writer.decide(command, look).await?;
     id.map(|id| text(&id))
         .ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the start left no event"))
 }

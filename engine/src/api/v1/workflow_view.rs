@@ -2,7 +2,7 @@
 
 use super::task_view::TaskView;
 use crate::machine::Payload;
-use crate::machine::id::WorkflowId;
+use crate::machine::id::{TaskId, WorkflowId};
 use crate::machine::snapshot::Node;
 use crate::machine::status::{TaskStatus, WorkflowStatus};
 use crate::machine::workflow::Workflow;
@@ -29,6 +29,12 @@ pub struct WorkflowView<'a> {
     correlation_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_workflow_id: Option<WorkflowId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_workflow_task_id: Option<TaskId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason_for_incompletion: Option<&'a str>,
     failed_reference_task_names: BTreeSet<&'a str>,
@@ -62,6 +68,9 @@ impl<'a> WorkflowView<'a> {
             output: &workflow.output,
             correlation_id: workflow.start.correlation_id.as_deref(),
             created_by: workflow.start.created_by.as_deref(),
+            idempotency_key: workflow.start.idempotency_key.as_deref(),
+            parent_workflow_id: workflow.start.parent.map(|link| link.workflow),
+            parent_workflow_task_id: workflow.start.parent.map(|link| link.workflow.task(link.seq)),
             reason_for_incompletion: workflow.reason.as_deref(),
             failed_reference_task_names: failed
                 .iter()

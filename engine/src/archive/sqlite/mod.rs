@@ -148,6 +148,15 @@ impl Archive for SqliteArchive {
         body.map(|body| self.parse(&body)).transpose()
     }
 
+    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
+        let sql = "SELECT id FROM workflow WHERE idempotency_key = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1";
+        let id = self.read(|reader| {
+            let mut select = reader.prepare_cached(sql)?;
+            select.query_row([key, name], |row| row.get::<_, String>(0)).optional()
+        })?;
+        id.map(|id| id.parse().map_err(|error| self.broken(error))).transpose()
+    }
+
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
         let (mut recovered, bodies) = self.read(|reader| {
             let meta = |key: &str| schema::meta(reader, key);
@@ -219,8 +228,9 @@ fn save_slice(transaction: &Transaction<'_>, slice: &Slice) -> Result<(), rusqli
 
 fn save_workflow(transaction: &Transaction<'_>, workflow: &Workflow) -> Result<(), rusqlite::Error> {
     let mut upsert = transaction.prepare_cached(
-        "INSERT INTO workflow (id, name, version, status, correlation_id, created_at, updated_at, ended_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO workflow (id, name, version, status, correlation_id, created_at, updated_at, ended_at,
+             idempotency_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (id) DO UPDATE SET version = ?3, status = ?4, correlation_id = ?5, created_at = ?6,
              updated_at = ?7, ended_at = ?8
          RETURNING n",
@@ -235,6 +245,7 @@ fn save_workflow(transaction: &Transaction<'_>, workflow: &Workflow) -> Result<(
             number(workflow.created_at),
             number(workflow.updated_at),
             number(workflow.ended_at),
+            workflow.start.idempotency_key.as_deref(),
         ],
         |row| row.get(0),
     )?;

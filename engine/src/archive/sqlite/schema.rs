@@ -24,6 +24,7 @@ const TABLES: &str = "
         version INTEGER NOT NULL,
         status TEXT NOT NULL,
         correlation_id TEXT,
+        idempotency_key TEXT,
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL,
         ended_at INTEGER NOT NULL);
@@ -31,6 +32,7 @@ const TABLES: &str = "
     CREATE INDEX by_name_and_status ON workflow (name, status, created_at, id);
     CREATE INDEX by_status ON workflow (status, created_at, id);
     CREATE INDEX by_correlation_id ON workflow (correlation_id, created_at, id);
+    CREATE INDEX by_key ON workflow (idempotency_key, name, id) WHERE idempotency_key IS NOT NULL;
     CREATE INDEX by_created_at ON workflow (created_at, id);
     CREATE INDEX by_updated_at ON workflow (updated_at, created_at, id);
     CREATE INDEX by_ended_at ON workflow (ended_at, created_at, id);";

@@ -2,9 +2,9 @@
 
 use super::control::{find, refuse};
 use super::draft::Draft;
-use super::flow;
 use super::records::{Attempt, schedule_as};
 use super::start::{definitions, registered, with_template};
+use super::{child, flow};
 use crate::machine::bounds;
 use crate::machine::command::Rerun;
 use crate::machine::event::{Event, SnapshotNumber, Start, TaskChange, WorkflowChange};
@@ -14,30 +14,58 @@ use crate::machine::rejection::Rejection;
 use crate::machine::snapshot::{NodeIndex, Snapshot};
 use crate::machine::state::State;
 use crate::machine::status::WorkflowStatus;
-use crate::machine::workflow::Workflow;
+use crate::machine::workflow::{Task, Workflow};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const ENDED: &str = "ended";
 
-pub fn retry(state: &State, id: WorkflowId, now: u64) -> Result<Vec<Event>, Rejection> {
+pub fn retry(
+    state: &State,
+    id: WorkflowId,
+    resume_children: bool,
+    now: u64,
+) -> Result<Vec<Event>, Rejection> {
     let workflow = find(state, id)?;
+    let (mut events, draft) = retried(state, workflow, resume_children, now)?;
+    events.extend(child::revive_above(state, &draft.workflow, now));
+    events.splice(..0, draft.into_events());
+    Ok(events)
+}
+
+/// The retry of a workflow, and before it the events of its children that go on.
+fn retried<'s>(
+    state: &'s State,
+    workflow: &Workflow,
+    resume_children: bool,
+    now: u64,
+) -> Result<(Vec<Event>, Draft<'s>), Rejection> {
+    let id = workflow.id;
     if !workflow.status.is_terminal() {
         return Err(refuse(workflow, "retry", "FAILED, TIMED_OUT or TERMINATED"));
     }
-    let mut nodes = 0..workflow.snapshot.nodes.len() as u32;
-    let failed = nodes.any(|node| {
-        workflow.latest(node).is_some_and(|task| task.status.is_terminal() && !task.status.is_success())
-    });
-    if !failed && workflow.status != WorkflowStatus::TimedOut {
+    let is_failed = |task: &&Arc<Task>| task.status.is_terminal() && !task.status.is_success();
+    let nodes = 0..workflow.snapshot.nodes.len() as u32;
+    let failed: Vec<_> = nodes.filter_map(|node| workflow.latest(node)).filter(is_failed).collect();
+    if failed.is_empty() && workflow.status != WorkflowStatus::TimedOut {
         let message =
             format!("workflow {id} has no task that failed or was canceled, so there is nothing to retry");
         return Err(Rejection::Conflict(message));
     }
     let mut draft = Draft::new(state, workflow.clone(), now);
     draft.change(WorkflowChange::Retried);
+    let mut events = Vec::new();
+    for task in failed.iter().filter(|_| resume_children) {
+        let child = task.child.and_then(|child| state.workflow(child.id));
+        // A child with nothing to retry is started anew, like one that is not to go on.
+        if let Some(Ok((below, child))) = child.map(|child| retried(state, child, true, now)) {
+            events.extend(below);
+            events.extend(child.into_events());
+            draft.change_task(task.seq, TaskChange::Reopened);
+        }
+    }
     flow::retry_failed(&mut draft);
-    Ok(draft.into_events())
+    Ok((events, draft))
 }
 
 pub fn restart(state: &State, id: WorkflowId, latest: bool, now: u64) -> Result<Vec<Event>, Rejection> {
@@ -75,7 +103,9 @@ fn begin_anew(
     events.push(Event::WorkflowRestarted { at: now, id: workflow.id, snapshot: number, start });
     let mut draft = Draft::new(state, anew, now);
     flow::begin(&mut draft);
+    let above = child::revive_above(state, &draft.workflow, now);
     events.extend(draft.into_events());
+    events.extend(above);
     events
 }
 
@@ -99,16 +129,35 @@ pub fn rerun(state: &State, rerun: Rerun, now: u64) -> Result<Vec<Event>, Reject
         let definitions = (workflow.snapshot_number, Arc::clone(&workflow.snapshot));
         return Ok(begin_anew(state, Vec::new(), workflow, definitions, start, now));
     };
-    let task = workflow.task(from.sequence).filter(|_| from.workflow == rerun.id);
     let missing = || Rejection::Invalid(format!("workflow {} has no task {from} to rerun from", rerun.id));
-    let node = task.ok_or_else(missing)?.node;
+    let workflow = state.workflow(from.workflow).filter(|workflow| is_below(state, workflow, rerun.id));
+    let workflow = workflow.ok_or_else(missing)?;
+    if !workflow.status.is_terminal() {
+        return Err(refuse(workflow, "rerun", ENDED));
+    }
+    let node = workflow.task(from.sequence).ok_or_else(missing)?.node;
     let mut draft = Draft::new(state, workflow.clone(), now);
     draft.change(WorkflowChange::Retried);
     if input.is_some() || correlation_id.is_some() {
         draft.change(WorkflowChange::Relabeled { input, correlation_id });
     }
     rerun_from(&mut draft, node, rerun.task_input);
-    Ok(draft.into_events())
+    let above = child::revive_above(state, &draft.workflow, now);
+    let mut events = draft.into_events();
+    events.extend(above);
+    Ok(events)
+}
+
+/// True for a workflow and those that do its tasks, at any depth.
+fn is_below(state: &State, workflow: &Workflow, id: WorkflowId) -> bool {
+    let mut lowest = Some(workflow);
+    while let Some(workflow) = lowest {
+        if workflow.id == id {
+            return true;
+        }
+        lowest = workflow.start.parent.and_then(|link| state.workflow(link.workflow));
+    }
+    false
 }
 
 /// Does a node and all that follows from it anew. What runs beside it stays as it is, or is retried if it failed

@@ -1,8 +1,9 @@
 //! Pausing, resuming, ending and removing a workflow, and passing over its tasks.
 
 use super::draft::Draft;
+use super::flow::End;
 use super::records::{Attempt, make_record};
-use super::{flow, timers};
+use super::{flow, settle, timers};
 use crate::machine::bounds;
 use crate::machine::command::{OpenWorkflow, Skip};
 use crate::machine::definition::Kind;
@@ -50,6 +51,7 @@ pub fn terminate(
     state: &State,
     id: WorkflowId,
     reason: Option<Arc<str>>,
+    alarm: bool,
     now: u64,
 ) -> Result<Vec<Event>, Rejection> {
     let workflow = find(state, id)?;
@@ -58,7 +60,8 @@ pub fn terminate(
         WorkflowStatus::Completed => Err(refuse(workflow, "terminate", "open, FAILED or TIMED_OUT")),
         _ => {
             let mut draft = Draft::new(state, workflow.clone(), now);
-            flow::end(&mut draft, WorkflowStatus::Terminated, reason);
+            let status = WorkflowStatus::Terminated;
+            flow::end_as(&mut draft, End { status, reason, failed_by: None, alarm });
             Ok(draft.into_events())
         }
     }
@@ -89,9 +92,9 @@ pub fn skip(state: &State, skip: Skip, now: u64) -> Result<Vec<Event>, Rejection
     bounds::check_payload("taskInput", &input)?;
     output.as_ref().map_or(Ok(()), |output| bounds::check_payload("taskOutput", output))?;
     let mut draft = Draft::new(state, workflow.clone(), now);
-    let attempt = Attempt { input: Some(input), ..Attempt::first(now) };
+    let attempt = Attempt { input: Some(input), skipped: true, ..Attempt::first(now) };
     let seq = draft.workflow.next_seq();
-    make_record(&mut draft, index, TaskStatus::Skipped, attempt);
+    make_record(&mut draft, index, attempt);
     if output.is_some() {
         let status = TaskStatus::Skipped;
         draft.change_task(seq, TaskChange::Ended { status, worker: None, output, reason: None });
@@ -129,7 +132,10 @@ pub fn remove(state: &State, id: WorkflowId, open: OpenWorkflow, now: u64) -> Re
     let mut draft = Draft::new(state, workflow.clone(), now);
     if !workflow.status.is_terminal() {
         match open {
-            OpenWorkflow::Terminate(reason) => flow::end(&mut draft, WorkflowStatus::Terminated, reason),
+            OpenWorkflow::Terminate(reason) => {
+                let status = WorkflowStatus::Terminated;
+                flow::end_as(&mut draft, End { status, reason, failed_by: None, alarm: false });
+            }
             OpenWorkflow::Refuse => {
                 let status = workflow.status.name();
                 let message = format!(
@@ -139,7 +145,9 @@ pub fn remove(state: &State, id: WorkflowId, open: OpenWorkflow, now: u64) -> Re
             }
         }
     }
-    let mut events = draft.into_events();
+    // Afterwards nothing of it is there to tell anybody.
+    let mut events = settle::all(state, &draft.workflow, now);
+    events.splice(..0, draft.into_events());
     events.push(Event::WorkflowRemoved { at: now, id });
     Ok(events)
 }

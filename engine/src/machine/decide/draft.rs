@@ -49,6 +49,11 @@ impl<'s> Draft<'s> {
         self.events
     }
 
+    /// One value with its expressions replaced.
+    pub fn evaluate_one(&self, value: &Value) -> Value {
+        expression::evaluate(value, &WorkflowScope { workflow: &self.workflow, scheduling: None })
+    }
+
     /// `parameters` with their expressions replaced, for the record number `scheduling` if there is one.
     pub fn evaluate(&self, parameters: &Object, scheduling: Option<u32>) -> Object {
         expression::evaluate_map(parameters, &WorkflowScope { workflow: &self.workflow, scheduling })

@@ -135,15 +135,18 @@ pub fn after_failure(draft: &mut Draft, seq: u32, seed: u64) {
 }
 
 /// The same, as far as this record goes. Nothing for one that ended well.
-fn settle_failure(draft: &mut Draft, seq: u32, seed: u64) {
+pub fn settle_failure(draft: &mut Draft, seq: u32, seed: u64) {
     let Some(task) = draft.workflow.task(seq).cloned() else { return };
     if draft.workflow.status != WorkflowStatus::Running || task.status.is_success() {
         return;
     }
-    let optional = draft.workflow.node(&task).task.optional;
+    let node = draft.workflow.node(&task);
+    // A child that a person terminated is forgiven like any other failure; a cancellation by a worker is not.
+    let optional =
+        node.task.optional && (task.status != TaskStatus::Canceled || node.kind == Kind::SubWorkflow);
     if let Some(delay_ms) = retry_delay(draft, &task, seed) {
-        make_record(draft, task.node, TaskStatus::Scheduled, Attempt::after(&task, delay_ms));
-    } else if optional && task.status != TaskStatus::Canceled {
+        make_record(draft, task.node, Attempt::after(&task, delay_ms));
+    } else if optional {
         draft.change_task(seq, TaskChange::Forgiven);
     } else if !is_tolerated(&draft.workflow, &task) {
         let status = match task.status {
@@ -158,7 +161,7 @@ fn settle_failure(draft: &mut Draft, seq: u32, seed: u64) {
 /// Milliseconds until the retry of a failed record, or `None` when it has no retry left.
 fn retry_delay(draft: &Draft, task: &Task, seed: u64) -> Option<u64> {
     let node = draft.workflow.node(task);
-    let def = draft.workflow.snapshot.task_def(node)?;
+    let def = node.def.as_deref()?;
     let limit = node.task.retry_count.unwrap_or(def.retry_count);
     let left = task.status.is_retriable() && i64::from(task.attempt) < limit;
     let total = def.total_timeout_seconds.set_ms();
@@ -185,10 +188,10 @@ pub fn retry_failed(draft: &mut Draft) {
         let Some(task) = draft.workflow.latest(index).cloned() else { continue };
         let failed = task.status.is_terminal() && !task.status.is_success();
         match draft.workflow.snapshot.node(index).kind {
-            Kind::Simple if failed => {
+            Kind::Simple | Kind::Wait | Kind::SubWorkflow if failed => {
                 // A retry by hand starts anew, the clock of totalTimeoutSeconds included.
                 let again = Attempt { reason: None, first_at: draft.now, ..Attempt::after(&task, 0) };
-                make_record(draft, index, TaskStatus::Scheduled, again);
+                make_record(draft, index, again);
             }
             Kind::Join if failed => draft.change_task(task.seq, TaskChange::Reopened),
             _ => {}
@@ -200,7 +203,7 @@ pub fn retry_failed(draft: &mut Draft) {
 /// Ends the workflow because a task of it failed for good.
 pub fn fail_by(draft: &mut Draft, task: &Task, status: WorkflowStatus) {
     let reason = failure(&draft.workflow, task, status);
-    end(draft, status, Some(reason.into()));
+    end_as(draft, End { status, reason: Some(reason.into()), failed_by: Some(task.seq), alarm: true });
 }
 
 fn failure(workflow: &Workflow, task: &Task, status: WorkflowStatus) -> String {
@@ -209,20 +212,37 @@ fn failure(workflow: &Workflow, task: &Task, status: WorkflowStatus) -> String {
     format!("Task {id} failed with status: {status} and reason: '{why}'")
 }
 
-/// Ends the workflow unsuccessfully: what is open is canceled.
+/// How a workflow ends unsuccessfully.
+pub struct End {
+    pub status: WorkflowStatus,
+    pub reason: Option<Arc<str>>,
+    /// The record that brought it to this end.
+    pub failed_by: Option<u32>,
+    /// Starts its failure workflow, if it has one.
+    pub alarm: bool,
+}
+
+/// Ends the workflow because it failed by itself.
 pub fn end(draft: &mut Draft, status: WorkflowStatus, reason: Option<Arc<str>>) {
+    end_as(draft, End { status, reason, failed_by: None, alarm: true });
+}
+
+/// Ends the workflow unsuccessfully: what is open is canceled.
+pub fn end_as(draft: &mut Draft, end: End) {
     let open: Vec<u32> = draft.workflow.open_tasks().map(|task| task.seq).collect();
     for seq in open {
         let status = TaskStatus::Canceled;
         draft.change_task(seq, TaskChange::Ended { status, worker: None, output: None, reason: None });
     }
     let output = output(draft);
-    draft.change(WorkflowChange::Ended { status, reason, output });
+    let End { status, reason, failed_by, alarm } = end;
+    let alarm = alarm && draft.workflow.snapshot.def.failure_workflow.is_some();
+    draft.change(WorkflowChange::Ended { status, reason, output, failed_by, alarm });
 }
 
 fn complete(draft: &mut Draft) {
-    let output = output(draft);
-    draft.change(WorkflowChange::Ended { status: WorkflowStatus::Completed, reason: None, output });
+    let (status, output) = (WorkflowStatus::Completed, output(draft));
+    draft.change(WorkflowChange::Ended { status, reason: None, output, failed_by: None, alarm: false });
 }
 
 /// Output parameters if there are any, else the output of the last task.

@@ -1,11 +1,13 @@
 //! Decisions: one file a family of commands, and the flow that follows from them.
 
 mod again;
+mod child;
 mod control;
 mod draft;
 mod flow;
 mod metadata;
 mod records;
+mod settle;
 mod start;
 mod timers;
 mod work;
@@ -38,8 +40,9 @@ pub fn decide(state: &State, command: Command, now: u64) -> Result<Vec<Event>, R
         Command::ExtendLease { task } => work::extend_lease(state, task, now),
         Command::Pause(id) => control::pause(state, id, now),
         Command::Resume(id) => control::resume(state, id, now),
-        Command::Terminate { id, reason } => control::terminate(state, id, reason, now),
-        Command::Retry(id) => again::retry(state, id, now),
+        Command::Terminate { id, reason, alarm } => control::terminate(state, id, reason, alarm, now),
+        Command::Settle => Ok(settle::first(state, now)),
+        Command::Retry { id, resume_children } => again::retry(state, id, resume_children, now),
         Command::Restart { id, latest } => again::restart(state, id, latest, now),
         Command::Rerun(rerun) => again::rerun(state, *rerun, now),
         Command::Skip(skip) => control::skip(state, *skip, now),

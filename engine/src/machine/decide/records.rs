@@ -1,11 +1,13 @@
 //! Making task records.
 
 use super::draft::{Draft, fill_from_template};
+use super::flow;
 use crate::machine::definition::Kind;
 use crate::machine::event::{Scheduled, TaskChange};
 use crate::machine::payload::Payload;
 use crate::machine::snapshot::NodeIndex;
-use crate::machine::status::TaskStatus;
+use crate::machine::status::{TaskStatus, WorkflowStatus};
+use crate::machine::wait;
 use crate::machine::workflow::Task;
 use std::sync::Arc;
 
@@ -17,16 +19,14 @@ pub fn schedule(draft: &mut Draft, index: NodeIndex) {
 
 /// The same with another input or delay.
 pub fn schedule_as(draft: &mut Draft, index: NodeIndex, attempt: Attempt) {
+    if draft.workflow.status != WorkflowStatus::Running {
+        return;
+    }
     let (kind, branches, next) = {
         let node = draft.workflow.snapshot.node(index);
         (node.kind, node.branches.clone(), node.next)
     };
-    let status = match kind {
-        Kind::Simple => TaskStatus::Scheduled,
-        Kind::Fork => TaskStatus::Completed,
-        Kind::Join => TaskStatus::InProgress,
-    };
-    make_record(draft, index, status, attempt);
+    make_record(draft, index, attempt);
     if kind == Kind::Fork {
         // A person may have skipped one of them already.
         for index in branches.into_iter().chain(next) {
@@ -38,6 +38,15 @@ pub fn schedule_as(draft: &mut Draft, index: NodeIndex, attempt: Attempt) {
     }
 }
 
+fn first_status(kind: Kind, delay_ms: u64) -> TaskStatus {
+    match kind {
+        Kind::Simple | Kind::SubWorkflow => TaskStatus::Scheduled,
+        Kind::Wait if delay_ms > 0 => TaskStatus::Scheduled,
+        Kind::Wait | Kind::Join => TaskStatus::InProgress,
+        Kind::Fork => TaskStatus::Completed,
+    }
+}
+
 /// What a record has of its own, besides its place.
 pub struct Attempt {
     pub number: u32,
@@ -45,13 +54,23 @@ pub struct Attempt {
     pub first_at: u64,
     pub retry_of: Option<u32>,
     pub reason: Option<Arc<str>>,
+    /// A person passes over it.
+    pub skipped: bool,
     /// Replaces what the definition's parameters give.
     pub input: Option<Payload>,
 }
 
 impl Attempt {
     pub fn first(now: u64) -> Self {
-        Self { number: 0, delay_ms: 0, first_at: now, retry_of: None, reason: None, input: None }
+        Self {
+            number: 0,
+            delay_ms: 0,
+            first_at: now,
+            retry_of: None,
+            reason: None,
+            skipped: false,
+            input: None,
+        }
     }
 
     pub fn after(task: &Task, delay_ms: u64) -> Self {
@@ -61,26 +80,32 @@ impl Attempt {
             first_at: task.first_at,
             retry_of: Some(task.seq),
             reason: task.reason.clone(),
+            skipped: false,
             input: None,
         }
     }
 }
 
-pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, attempt: Attempt) {
+/// Makes a record. One that cannot be done fails at once.
+pub fn make_record(draft: &mut Draft, index: NodeIndex, attempt: Attempt) {
     let seq = draft.workflow.next_seq();
     let node = draft.workflow.snapshot.node(index);
+    let kind = node.kind;
     let mut input =
         attempt.input.unwrap_or_else(|| draft.evaluate(&node.task.input_parameters, Some(seq)).into());
-    let template = draft.workflow.snapshot.task_def(node).map(|def| &def.input_template);
+    let template = node.def.as_deref().map(|def| &def.input_template);
     if let Some(template) = template.filter(|template| !template.is_empty()) {
         input = fill_from_template(input.object(), template).into();
     }
     draft.count_bytes(input.text().len());
-    let domain = domain(draft, index).filter(|_| status == TaskStatus::Scheduled);
+    let status = if attempt.skipped { TaskStatus::Skipped } else { first_status(kind, attempt.delay_ms) };
+    let waits = kind == Kind::Wait && !attempt.skipped;
+    let wait = if waits { wait::read(&input.object()) } else { Ok(None) };
     let scheduled = Scheduled {
         node: index,
         status,
-        domain,
+        wait: wait.clone().unwrap_or_default(),
+        domain: domain(draft, index).filter(|_| kind == Kind::Simple && !attempt.skipped),
         attempt: attempt.number,
         delay_ms: attempt.delay_ms,
         input,
@@ -89,6 +114,16 @@ pub fn make_record(draft: &mut Draft, index: NodeIndex, status: TaskStatus, atte
         reason: attempt.reason,
     };
     draft.change_task(seq, TaskChange::Scheduled(Box::new(scheduled)));
+    if let Err(why) = wait {
+        fail(draft, seq, why.into());
+    }
+}
+
+/// Ends a record that no retry can help.
+fn fail(draft: &mut Draft, seq: u32, why: Arc<str>) {
+    let (status, reason) = (TaskStatus::FailedWithTerminalError, Some(why));
+    draft.change_task(seq, TaskChange::Ended { status, worker: None, output: None, reason });
+    flow::settle_failure(draft, seq, 0);
 }
 
 /// The domain that the workflow's start asked for, for a worker's task.

@@ -4,10 +4,9 @@ use super::draft::{Draft, fill_from_template};
 use super::flow;
 use crate::machine::bounds;
 use crate::machine::catalogue::Registered;
-use crate::machine::command::StartWorkflow;
+use crate::machine::command::{KeyTaken, StartWorkflow};
 use crate::machine::definition::{TaskDef, WorkflowDef};
 use crate::machine::event::{Event, SnapshotNumber, Start};
-use crate::machine::id::{WorkflowId, mix};
 use crate::machine::rejection::Rejection;
 use crate::machine::snapshot::Snapshot;
 use crate::machine::state::State;
@@ -27,7 +26,10 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
         )));
     }
     bounds::check_payload("input", &request.start.input)?;
-    let id = unused_id(state, now, request.seed);
+    if let Some(taken) = key_taken(state, &request)? {
+        return Ok(taken);
+    }
+    let id = state.unused_id(now, request.seed);
     let (mut events, number, snapshot) = match &request.inline {
         Some(def) => {
             validate::inline_workflow_def(def)?;
@@ -35,6 +37,7 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
         }
         None => definitions(state, &registered(state, &request.name, request.version)?.def, false),
     };
+    children_exist(state, &snapshot)?;
     let start = with_template(request.start, &snapshot);
     let workflow = Workflow::started(now, id, number, snapshot, start.clone());
     events.push(Event::WorkflowStarted { at: now, id, snapshot: number, start: Box::new(start) });
@@ -42,6 +45,37 @@ pub fn start(state: &State, request: StartWorkflow, now: u64) -> Result<Vec<Even
     flow::begin(&mut draft);
     events.extend(draft.into_events());
     Ok(events)
+}
+
+/// What becomes of a start whose key another workflow has: nothing happens, or it is refused. `None` = it goes on.
+fn key_taken(state: &State, request: &StartWorkflow) -> Result<Option<Vec<Event>>, Rejection> {
+    let name = request.inline.as_ref().map_or(&request.name, |def| &def.name);
+    let key = request.start.idempotency_key.as_deref();
+    let Some((key, other)) = key.and_then(|key| Some((key, state.keyed(name, key)?))) else {
+        return Ok(None);
+    };
+    let (id, status) = (other.id, other.status);
+    match request.taken {
+        KeyTaken::ReturnExisting => Ok(Some(Vec::new())),
+        KeyTaken::FailOnRunning if status.is_terminal() => Ok(None),
+        KeyTaken::Fail | KeyTaken::FailOnRunning => {
+            let status = status.name();
+            let message =
+                format!("workflow {id} ({status}) of {name} has the idempotencyKey '{key}' already");
+            Err(Rejection::Conflict(message))
+        }
+    }
+}
+
+/// A workflow whose children nobody registered is not begun.
+fn children_exist(state: &State, snapshot: &Snapshot) -> Result<(), Rejection> {
+    let params = snapshot.nodes.iter().filter_map(|node| node.task.sub_workflow_param.as_deref());
+    for param in params.filter(|param| param.workflow_definition.is_none()) {
+        if let Some(name) = param.name.as_deref().filter(|name| !name.contains("${")) {
+            registered(state, name, param.version.filter(|version| *version > 0))?;
+        }
+    }
+    Ok(())
 }
 
 /// The snapshot to run under: the current one, or a new one with the event that keeps it.
@@ -55,7 +89,7 @@ pub fn definitions(
         return (Vec::new(), number, Arc::clone(snapshot));
     }
     let number = state.catalogue().next_snapshot();
-    let task_defs: BTreeMap<String, TaskDef> = Snapshot::simple_names(def)
+    let task_defs: BTreeMap<String, TaskDef> = Snapshot::task_names(def)
         .into_iter()
         .filter_map(|name| Some((name.clone(), state.catalogue().task_def(&name)?.def.as_ref().clone())))
         .collect();
@@ -73,18 +107,6 @@ pub fn registered<'a>(
         let version = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
         Rejection::NotFound(format!("No such workflow found by name: {name}, version: {version}"))
     })
-}
-
-/// An id that no workflow has. The seed is random, so the loop is for the sake of certainty.
-fn unused_id(state: &State, now: u64, seed: u64) -> WorkflowId {
-    let mut seed = seed;
-    loop {
-        let id = WorkflowId::new(now, seed);
-        if state.workflow(id).is_none() {
-            return id;
-        }
-        seed = mix(seed);
-    }
 }
 
 pub fn with_template(start: Start, snapshot: &Snapshot) -> Start {

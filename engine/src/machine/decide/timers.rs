@@ -45,6 +45,12 @@ fn expire_task(draft: &mut Draft, seq: u32, now: u64) {
     let Some(task) = draft.workflow.task(seq).cloned() else { return };
     let expired =
         deadline::limits(&draft.workflow, &task).filter(|(at, _, _)| *at <= now).min_by_key(|(at, ..)| *at);
+    let wakes_at = deadline::wakes_at(&draft.workflow, &task).filter(|at| *at <= now);
+    if let Some(at) = wakes_at
+        && expired.is_none_or(|(limit_at, ..)| at <= limit_at)
+    {
+        return wake(draft, &task);
+    }
     let Some((_, limit, policy)) = expired else { return };
     let reason = Some(reason(draft, &task, limit));
     let status = TaskStatus::TimedOut;
@@ -58,9 +64,20 @@ fn expire_task(draft: &mut Draft, seq: u32, now: u64) {
     }
 }
 
+/// A WAIT whose delay is over begins; one whose wait is over is done.
+fn wake(draft: &mut Draft, task: &Task) {
+    if task.status == TaskStatus::Scheduled {
+        draft.change_task(task.seq, TaskChange::Started { worker: None });
+    } else {
+        let status = TaskStatus::Completed;
+        draft.change_task(task.seq, TaskChange::Ended { status, worker: None, output: None, reason: None });
+        flow::advance(draft);
+    }
+}
+
 fn reason(draft: &Draft, task: &Task, limit: Limit) -> Arc<str> {
     let node = draft.workflow.node(task);
-    let Some(def) = draft.workflow.snapshot.task_def(node) else { return "timed out".into() };
+    let Some(def) = node.def.as_deref() else { return "timed out".into() };
     let seconds = |ms: u64| ms as f64 / 1000.0;
     let name = &node.task.task_reference_name;
     match limit {
