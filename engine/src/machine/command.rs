@@ -45,6 +45,8 @@ pub enum Command {
     UpdateTask(Box<TaskUpdate>),
     /// Somebody tells what became of the open task with a reference name.
     UpdateByReference(Box<ReferenceUpdate>),
+    /// Somebody ends the first WAIT that is open, in a workflow or below it.
+    Signal(Box<Signal>),
     /// Somebody writes a line into a task's log.
     Log {
         /// The task.
@@ -212,6 +214,21 @@ pub struct TaskUpdate {
     pub seed: u64,
 }
 
+/// What somebody tells of the WAIT that a workflow stands at.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// What becomes of the task.
+    pub report: Report,
+    /// Put over what the task has put out so far, key by key.
+    pub output: Object,
+    /// Refuse when it waits for no signal, instead of doing nothing.
+    pub must_wait: bool,
+    /// Random bits for the jitter of a retry.
+    pub seed: u64,
+}
+
 /// What somebody tells of the open task with a reference name.
 #[derive(Debug, Clone)]
 pub struct ReferenceUpdate {
@@ -268,6 +285,7 @@ impl Command {
         match self {
             Self::UpdateTask(update) => vec![update.workflow],
             Self::UpdateByReference(update) => vec![update.workflow],
+            Self::Signal(signal) => vec![signal.workflow],
             Self::ExtendLease { task } | Self::Log { task, .. } => vec![task.workflow],
             Self::Pause(id)
             | Self::Resume(id)

@@ -1,6 +1,7 @@
 //! The state: definitions, aggregates and the indexes derived from them. It changes by events only.
 
 use super::catalogue::Catalogue;
+use super::definition::Kind;
 use super::event::{Event, SnapshotNumber, TaskChange, WorkflowChange};
 use super::id::{TaskId, WorkflowId, mix};
 use super::index::{Entries, Indexes};
@@ -274,6 +275,7 @@ impl State {
             Event::Task { at, id, seq, change } => {
                 let Some(workflow) = self.workflows.get_mut(id) else { return };
                 if let (TaskChange::Started { .. }, Some(task)) = (change, workflow.task(*seq))
+                    && workflow.node(task).kind == Kind::Simple
                     && let Some(registered) = self.catalogue.task_def(&workflow.node(task).task.name)
                 {
                     self.rates.note(&registered.def, *at);

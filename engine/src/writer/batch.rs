@@ -1,7 +1,8 @@
 //! One batch: the events decided so far, and the answers that wait for them to be durable.
 
-use super::handle::{Failure, Poll, Reply, Request, Unavailable, UpdateAndPoll};
+use super::handle::{Failure, Poll, Reply, Request, Seen, Unavailable, UpdateAndPoll, Watch};
 use super::waiting::{Waiter, Waiting};
+use super::watching::{self, Watcher};
 use crate::archive::{Archive, ArchiveError};
 use crate::machine::command::Command;
 use crate::machine::id::WorkflowId;
@@ -25,6 +26,7 @@ pub(super) enum Answer {
     Reply(Box<dyn Reply>),
     Tasks(oneshot::Sender<Result<Vec<TaskInContext>, Unavailable>>, Vec<TaskInContext>),
     Check(oneshot::Sender<Result<(), Unavailable>>),
+    Seen(oneshot::Sender<Result<Seen, Failure>>, Result<Seen, Rejection>),
     Next(oneshot::Sender<Result<Option<TaskInContext>, Failure>>, Result<Option<TaskInContext>, Rejection>),
 }
 
@@ -33,6 +35,10 @@ impl Answer {
         match self {
             Self::Reply(reply) => reply.send(durable),
             Self::Check(to) => drop(to.send(durable)),
+            Self::Seen(to, seen) => {
+                let answer = durable.map_err(Failure::from).and_then(|()| seen.map_err(Failure::from));
+                drop(to.send(answer));
+            }
             Self::Next(to, next) => {
                 let answer = durable.map_err(Failure::from).and_then(|()| next.map_err(Failure::from));
                 drop(to.send(answer));
@@ -117,6 +123,7 @@ impl<'a> Batch<'a> {
                 self.answers.push(Answer::Reply(reply));
             }
             Request::Poll(poll) => self.poll(poll),
+            Request::Watch(watch) => self.watch(watch),
             Request::UpdateAndPoll(asked) => self.update_and_poll(asked),
             Request::Drain => self.waiting.drain(),
             Request::Flush(to) => self.flushes.push(to),
@@ -135,11 +142,17 @@ impl<'a> Batch<'a> {
         for queue in queues {
             self.serve_queue(&queue);
         }
+        if !self.waiting.watching.is_empty() {
+            let served = self.waiting.watching.served(self.state, &self.changed);
+            self.answers.extend(served.into_iter().map(|(to, seen)| Answer::Seen(to, Ok(seen))));
+        }
         self.expire_waiting();
     }
 
     /// Answers polls whose time is over with nothing.
     pub fn expire_waiting(&mut self) {
+        let unseen = self.waiting.watching.expired(self.state, self.now);
+        self.answers.extend(unseen.into_iter().map(|(to, seen)| Answer::Seen(to, Ok(seen))));
         let expired = self.waiting.expired(self.now);
         self.answers.extend(expired.into_iter().map(|waiter| Answer::Tasks(waiter.poll.to, Vec::new())));
     }
@@ -192,6 +205,32 @@ impl<'a> Batch<'a> {
             self.start_tasks(queue, worker, 1).pop()
         });
         self.handed.push(Answer::Next(to, next));
+    }
+
+    fn watch(&mut self, watch: Watch) {
+        let Watch { command, tasks, wait_ms, to } = watch;
+        let named = command.workflows().first().copied();
+        let key = command.key().map(|(name, key)| (name.to_owned(), key.to_owned()));
+        let decided = self.decide(command);
+        let id = decided.map(|events| {
+            let began = events.iter().find_map(|event| match event {
+                Event::WorkflowStarted { id, .. } => Some(*id),
+                _ => None,
+            });
+            // A start that left it at the workflow which has its key made no event.
+            let keyed = || key.and_then(|(name, key)| Some(self.state.keyed(&name, &key)?.id));
+            named
+                .or(began)
+                .or_else(keyed)
+                .ok_or_else(|| Rejection::Invalid("the command names no workflow".into()))
+        });
+        match id.and_then(|id| id) {
+            Err(rejection) => self.answers.push(Answer::Seen(to, Err(rejection))),
+            Ok(id) => match watching::seen(self.state, id, &tasks) {
+                Some(seen) => self.answers.push(Answer::Seen(to, Ok(seen))),
+                None => self.waiting.watch(Watcher { id, tasks, until: self.now + wait_ms, to }),
+            },
+        }
     }
 
     fn poll(&mut self, poll: Poll) {

@@ -1,9 +1,9 @@
 //! The handle: how the rest of the engine reaches the writer.
 
 use crate::machine::command::Command;
-use crate::machine::id::TaskId;
+use crate::machine::id::{TaskId, WorkflowId};
 use crate::machine::polls::{self, Polled};
-use crate::machine::workflow::TaskInContext;
+use crate::machine::workflow::{TaskInContext, Workflow};
 use crate::machine::{Event, Rejection, State};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -49,6 +49,8 @@ pub enum Request {
     UpdateAndPoll(UpdateAndPoll),
     /// Hand out tasks, waiting for them if there are none.
     Poll(Poll),
+    /// Carry out a command, and wait for its workflow.
+    Watch(Watch),
     /// Let nobody wait any more: the engine is stopping.
     Drain,
     /// Answer when a search finds everything that is durable now.
@@ -69,6 +71,28 @@ pub struct Poll {
     pub wait_ms: u64,
     /// Gets the tasks; nobody listens when the client has gone, and then it gets none.
     pub to: oneshot::Sender<Result<Vec<TaskInContext>, Unavailable>>,
+}
+
+/// A start or a signal, and the wish to see what comes of it: the workflow's end, or that it waits for somebody.
+pub struct Watch {
+    /// What to carry out first.
+    pub command: Command,
+    /// Reference names of tasks whose end is enough.
+    pub tasks: Vec<String>,
+    /// Milliseconds to wait.
+    pub wait_ms: u64,
+    /// Gets what was seen.
+    pub to: oneshot::Sender<Result<Seen, Failure>>,
+}
+
+/// A workflow as somebody who waited for it sees it.
+pub struct Seen {
+    /// Its id.
+    pub id: WorkflowId,
+    /// The workflow; `None` = it has left memory.
+    pub workflow: Option<Box<Workflow>>,
+    /// What was waited for has not come.
+    pub timed_out: bool,
 }
 
 /// A worker's word on a task, and the wish for the next.
@@ -211,6 +235,17 @@ impl Handle {
         let polled = Polled { kind, domain, worker, at: 0 };
         self.send(Request::Poll(Poll { queue, polled, count, wait_ms, to }))?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Carries out a start or a signal, then waits for the workflow's end, for the end of one of its tasks, or until it
+    /// waits for somebody, at most `wait_ms`.
+    ///
+    /// # Errors
+    /// [`Failure`]: refused, or not taken.
+    pub async fn watch(&self, command: Command, tasks: Vec<String>, wait_ms: u64) -> Result<Seen, Failure> {
+        let (to, answer) = oneshot::channel();
+        self.send(Request::Watch(Watch { command, tasks, wait_ms, to }))?;
+        answer.await.unwrap_or(Err(Failure::Unavailable(Unavailable::Stopping)))
     }
 
     /// Carries out a worker's word on a task; answers the next task of the same type if that ended it. One batch.

@@ -11,8 +11,9 @@ mod handle;
 mod keeper;
 mod replay;
 mod waiting;
+mod watching;
 
-pub use handle::{Failure, Handle, Poll, Reply, Request, Unavailable, UpdateAndPoll};
+pub use handle::{Failure, Handle, Poll, Reply, Request, Seen, Unavailable, UpdateAndPoll, Watch};
 
 use crate::archive::ArchiveError;
 use crate::machine::State;
@@ -183,6 +184,7 @@ impl Writer {
             Err(AppendError::Full(why)) => {
                 let why: Arc<str> = why.into();
                 self.start_over(now)?;
+                self.waiting.watching.refuse(&Unavailable::Full(Arc::clone(&why)));
                 answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Full(Arc::clone(&why)))));
                 return Ok(());
             }
@@ -271,6 +273,7 @@ impl Writer {
                 Request::Flush(to) => drop(to.send(())),
                 Request::Decide(_, reply) => reply.send(Err(full())),
                 Request::Poll(poll) => drop(poll.to.send(Err(full()))),
+                Request::Watch(watch) => drop(watch.to.send(Err(full().into()))),
                 Request::UpdateAndPoll(asked) => drop(asked.to.send(Err(full().into()))),
                 Request::Check(to) => drop(to.send(Err(full()))),
             }

@@ -1,6 +1,7 @@
 //! Polls that found their queue empty and wait for a task.
 
 use super::handle::Poll;
+use super::watching::{Watcher, Watching};
 use crate::machine::State;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(super) struct Waiting {
     soonest: Option<u64>,
     /// The engine is stopping: every poll's time is over.
     draining: bool,
+    /// Those who wait for a workflow.
+    pub watching: Watching,
 }
 
 impl Waiting {
@@ -35,6 +38,15 @@ impl Waiting {
         self.draining = true;
         self.soonest = Some(0);
         self.queues.values_mut().flatten().for_each(|waiter| waiter.until = 0);
+        self.watching.drain();
+    }
+
+    /// Somebody waits for a workflow from now on.
+    pub fn watch(&mut self, mut watcher: Watcher) {
+        if self.draining {
+            watcher.until = 0;
+        }
+        self.watching.add(watcher);
     }
 
     /// The first waiter of a queue whose client is still there.
@@ -73,6 +85,6 @@ impl Waiting {
     /// When something happens here by itself: a poll's time is over, or a delayed task can be polled.
     pub fn next_event(&self, state: &State, now: u64) -> Option<u64> {
         let ready = self.queues.keys().filter_map(|queue| state.next_hand_out(queue, now));
-        self.soonest.into_iter().chain(ready).min()
+        self.soonest.into_iter().chain(self.watching.soonest).chain(ready).min()
     }
 }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod control;
+mod execute;
 mod health;
 mod lists;
 mod metadata;
@@ -28,6 +29,7 @@ pub fn routes() -> Router<Api> {
         .merge(workflows)
         .merge(task::routes())
         .merge(queues::routes())
+        .merge(execute::routes())
         .merge(search::routes());
     let router = Router::new().nest("/api", api.merge(health::routes())).merge(health::routes());
     let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);

@@ -141,7 +141,7 @@ impl TaskResult {
     }
 }
 
-fn report(status: Option<&str>) -> Result<Report, Problem> {
+pub fn report(status: Option<&str>) -> Result<Report, Problem> {
     Ok(match status {
         Some("COMPLETED") => Report::Completed,
         Some("FAILED") => Report::Failed,

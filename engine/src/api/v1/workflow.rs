@@ -34,9 +34,9 @@ pub fn routes() -> Router<Api> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StartRequest {
-    name: Option<String>,
-    version: Option<i64>,
+pub struct StartRequest {
+    pub name: Option<String>,
+    pub version: Option<i64>,
     correlation_id: Option<Arc<str>>,
     #[serde(default = "empty_object")]
     input: Value,
@@ -67,35 +67,38 @@ impl StartRequest {
     }
 }
 
+impl StartRequest {
+    /// The start that it asks for.
+    pub fn command(self) -> Result<StartWorkflow, Problem> {
+        self.check_supported()?;
+        let Value::Object(_) = self.input else {
+            return Err(Problem::bad_request("input must be a JSON object"));
+        };
+        let named = self.name.filter(|name| !name.is_empty());
+        let inline = self.workflow_def;
+        let name = named.or_else(|| inline.as_ref().map(|def| def.name.clone()));
+        let name = name.ok_or_else(|| Problem::bad_request("a workflow name must be given"))?;
+        let taken = strategy(self.idempotency_strategy.as_deref())?;
+        let start = Start {
+            input: self.input.into(),
+            correlation_id: self.correlation_id,
+            priority: priority(self.priority)?,
+            created_by: self.created_by,
+            task_to_domain: self.task_to_domain.unwrap_or_default(),
+            idempotency_key: self.idempotency_key.filter(|key| !key.is_empty()),
+            ..Start::default()
+        };
+        Ok(StartWorkflow { name, version: self.version, inline, start, taken, seed: clock::entropy() })
+    }
+}
+
 fn empty_object() -> Value {
     Value::Object(Object::new())
 }
 
 async fn start(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
     let request: StartRequest = query::json(&body)?;
-    request.check_supported()?;
-    let Value::Object(_) = request.input else {
-        return Err(Problem::bad_request("input must be a JSON object"));
-    };
-    let named = request.name.filter(|name| !name.is_empty());
-    let inline = request.workflow_def;
-    let name = named.or_else(|| inline.as_ref().map(|def| def.name.clone()));
-    let name = name.ok_or_else(|| Problem::bad_request("a workflow name must be given"))?;
-    let taken = strategy(request.idempotency_strategy.as_deref())?;
-    let start = Start {
-        input: request.input.into(),
-        correlation_id: request.correlation_id,
-        priority: priority(request.priority)?,
-        created_by: request.created_by,
-        task_to_domain: request.task_to_domain.unwrap_or_default(),
-        idempotency_key: request.idempotency_key.filter(|key| !key.is_empty()),
-        ..Start::default()
-    };
-    begin(
-        &api,
-        StartWorkflow { name, version: request.version, inline, start, taken, seed: clock::entropy() },
-    )
-    .await
+    Ok(text(&begin(&api, request.command()?).await?))
 }
 
 async fn start_by_name(
@@ -115,11 +118,9 @@ async fn start_by_name(
         ..Start::default()
     };
     let version = parameters.number("version")?;
-    begin(
-        &api,
-        StartWorkflow { name, version, inline: None, start, taken: KeyTaken::Fail, seed: clock::entropy() },
-    )
-    .await
+    let taken = KeyTaken::Fail;
+    let start = StartWorkflow { name, version, inline: None, start, taken, seed: clock::entropy() };
+    Ok(text(&begin(&api, start).await?))
 }
 
 fn priority(given: Option<i64>) -> Result<u8, Problem> {
@@ -141,7 +142,8 @@ fn strategy(given: Option<&str>) -> Result<KeyTaken, Problem> {
     })
 }
 
-async fn begin(api: &Api, request: StartWorkflow) -> Result<Response, Problem> {
+/// Carries out a start; answers the id of the workflow.
+async fn begin(api: &Api, request: StartWorkflow) -> Result<WorkflowId, Problem> {
     let command = Command::StartWorkflow(Box::new(request));
     let started = |events: &[Event]| {
         events.iter().find_map(|event| match event {
@@ -157,8 +159,7 @@ async fn begin(api: &Api, request: StartWorkflow) -> Result<Response, Problem> {
     let look =
         move |state: &crate::machine::State, events: &[Event]| started(events).or_else(|| existing(state));
     let id = api.writer.decide(command, look).await?;
-    id.map(|id| text(&id))
-        .ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the start left no event"))
+    id.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the start left no event"))
 }
 
 /// What is not an id of this engine is the id of nothing.

@@ -35,6 +35,7 @@ pub fn decide(state: &State, command: Command, now: u64) -> Result<Vec<Event>, R
         Command::StartWorkflow(start) => start::start(state, *start, now),
         Command::Poll { queue, worker, count } => Ok(work::poll(state, &queue, worker.as_ref(), count, now)),
         Command::UpdateTask(update) => work::update(state, *update, now),
+        Command::Signal(signal) => work::signal(state, *signal, now),
         Command::Log { task, entry } => work::log(state, task, &entry, now),
         Command::UpdateByReference(update) => work::update_by_reference(state, *update, now),
         Command::ExtendLease { task } => work::extend_lease(state, task, now),

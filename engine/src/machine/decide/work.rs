@@ -3,14 +3,15 @@
 use super::draft::Draft;
 use super::flow;
 use crate::machine::bounds::{self, MAX_LOG_CHARACTERS, MAX_LOGS_AT_ONCE};
-use crate::machine::command::{ReferenceUpdate, Report, TaskUpdate};
-use crate::machine::definition::Kind;
+use crate::machine::command::{ReferenceUpdate, Report, Signal, TaskUpdate};
+use crate::machine::definition::{Kind, Object};
 use crate::machine::event::{Event, LogEntry, TaskChange};
 use crate::machine::id::TaskId;
+use crate::machine::payload::Payload;
 use crate::machine::rejection::Rejection;
 use crate::machine::state::State;
 use crate::machine::status::TaskStatus;
-use crate::machine::workflow::Workflow;
+use crate::machine::workflow::{Task, Workflow};
 use std::sync::Arc;
 
 /// Characters that Conductor keeps of a reason.
@@ -77,20 +78,49 @@ pub fn update_by_reference(state: &State, told: ReferenceUpdate, now: u64) -> Re
     let node = workflow.snapshot.find(&told.reference);
     let task = node.and_then(|node| workflow.latest(node)).filter(|task| !task.status.is_terminal());
     let Some(task) = task else { return Ok(Vec::new()) };
+    let (task, output) = (workflow.task_id(task), over(task, told.output));
+    update(state, by_hand(task, told.report, output, told.worker, told.seed), now)
+}
+
+/// The first WAIT that is open in a workflow or in those below it gets the update; nothing happens without one.
+pub fn signal(state: &State, told: Signal, now: u64) -> Result<Vec<Event>, Rejection> {
+    let workflow = state.workflow(told.workflow).ok_or_else(|| Rejection::no_workflow(told.workflow))?;
+    let Some((workflow, task)) = open_wait(state, workflow) else {
+        let message = format!("workflow {} waits for no signal", told.workflow);
+        return if told.must_wait { Err(Rejection::NotFound(message)) } else { Ok(Vec::new()) };
+    };
+    let (task, output) = (workflow.task_id(task), over(task, told.output));
+    update(state, by_hand(task, told.report, output, None, told.seed), now)
+}
+
+fn open_wait<'s>(state: &'s State, workflow: &'s Workflow) -> Option<(&'s Workflow, &'s Task)> {
+    workflow.open_tasks().find_map(|task| match workflow.node(task).kind {
+        Kind::Wait => Some((workflow, &**task)),
+        Kind::SubWorkflow => open_wait(state, state.workflow(task.child?.id)?),
+        _ => None,
+    })
+}
+
+/// A task's output with members put over it.
+fn over(task: &Task, members: Object) -> Payload {
     let mut output = task.output.object();
-    output.extend(told.output);
-    let task_update = TaskUpdate {
-        workflow: told.workflow,
-        task: workflow.task_id(task),
-        report: told.report,
-        output: output.into(),
+    output.extend(members);
+    output.into()
+}
+
+fn by_hand(task: TaskId, report: Report, output: Payload, worker: Option<Arc<str>>, seed: u64) -> TaskUpdate {
+    let workflow = task.workflow;
+    TaskUpdate {
+        workflow,
+        task,
+        report,
+        output,
         reason: None,
-        worker: told.worker,
+        worker,
         logs: Vec::new(),
         callback_ms: 0,
-        seed: told.seed,
-    };
-    update(state, task_update, now)
+        seed,
+    }
 }
 
 fn carry_on(
