@@ -6,6 +6,8 @@ use hyper::{Method, Uri};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Deadline of a call that a server answers from what it has.
@@ -40,6 +42,8 @@ pub struct Conductor {
     http: Http,
     root: String,
     base: String,
+    /// The server has no `update-v2`.
+    plain_updates: Arc<AtomicBool>,
 }
 
 impl Conductor {
@@ -63,7 +67,7 @@ impl Conductor {
         }
         let trimmed = url.trim_end_matches('/');
         let root = trimmed.strip_suffix("/api").unwrap_or(trimmed).to_owned();
-        Ok(Self { http: Http::new(), base: format!("{root}/api"), root })
+        Ok(Self { http: Http::new(), base: format!("{root}/api"), root, plain_updates: Arc::default() })
     }
 
     /// Base URL of the REST API.
@@ -164,6 +168,20 @@ impl Conductor {
     /// Reports on a task.
     pub async fn update(&self, result: &TaskResult<'_>) -> Exchange {
         self.post("/tasks", result).await
+    }
+
+    /// Reports on a task and takes the next of its type, if the server has one at once. A server that does not know
+    /// this call is asked in the plain way, now and from now on, as the SDKs do.
+    pub async fn update_and_poll(&self, result: &TaskResult<'_>) -> (Exchange, Option<PolledTask>) {
+        if !self.plain_updates.load(Ordering::Relaxed) {
+            let exchange = self.post("/tasks/update-v2", result).await;
+            if !matches!(exchange.status, Some(404 | 405 | 501)) {
+                let next = json(&exchange);
+                return (exchange, next);
+            }
+            self.plain_updates.store(true, Ordering::Relaxed);
+        }
+        (self.update(result).await, None)
     }
 
     async fn get(&self, path: &str) -> Exchange {

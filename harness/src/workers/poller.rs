@@ -91,7 +91,7 @@ async fn take(
         let Some(task) = waiting.pop_front() else { return };
         let handed =
             work::Handed { task, lease, polled_ns, pool: pool.name().to_owned(), worker: worker.to_owned() };
-        works.spawn(work::run(Arc::clone(shared), handed, slot));
+        works.spawn(work::run(Arc::clone(shared), Arc::clone(pool), handed, slot));
     }
 }
 

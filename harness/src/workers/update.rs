@@ -3,7 +3,7 @@
 use super::work::Handed;
 use crate::clock;
 use crate::target::conductor::Conductor;
-use crate::target::wire::TaskResult;
+use crate::target::wire::{PolledTask, TaskResult};
 use serde_json::Value;
 use shakedown_reports::history::{Outcome, Reported};
 use std::time::Duration;
@@ -50,8 +50,14 @@ impl Updated {
 }
 
 /// Sends a report until the target takes or refuses it. A report whose fate is unknown is sent again as it was: the
-/// nonce in it makes the repetition recognisable.
-pub async fn send(target: &Conductor, handed: &Handed, report: Report) -> Updated {
+/// nonce in it makes the repetition recognisable. With `and_poll` the answer may bring the next task of the type; a
+/// report that is repeated asks for none, as an answer that was lost may have brought one already.
+pub async fn send(
+    target: &Conductor,
+    handed: &Handed,
+    report: Report,
+    and_poll: bool,
+) -> (Updated, Option<PolledTask>) {
     let (status, reason) = match report.reported {
         Reported::Completed => ("COMPLETED", None),
         Reported::Failed => ("FAILED", Some("drawn to fail")),
@@ -71,14 +77,18 @@ pub async fn send(target: &Conductor, handed: &Handed, report: Report) -> Update
     let mut updated = Updated { tries: 1, ..Updated::never(clock::now_ns()) };
     let give_up_ns = updated.sent_ns + clock::nanos(TRY_FOR);
     loop {
-        let exchange = target.update(&result).await;
+        let (exchange, next) = if and_poll && updated.tries == 1 {
+            target.update_and_poll(&result).await
+        } else {
+            (target.update(&result).await, None)
+        };
         (updated.done_ns, updated.status) = (exchange.done_ns, exchange.status);
         // A report that may have arrived once stays unknown until the target says yes.
         let was_unknown = updated.tries > 1 && updated.outcome == Outcome::Unknown;
         let outcome = exchange.outcome();
         updated.outcome = if was_unknown && outcome == Outcome::Failed { Outcome::Unknown } else { outcome };
         if outcome == Outcome::Ok || refused_for_good(exchange.status) || exchange.done_ns >= give_up_ns {
-            return updated;
+            return (updated, next);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -94,7 +104,6 @@ fn refused_for_good(status: Option<u16>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::wire::PolledTask;
     use crate::workers::lease::Lease;
     use serde_json::json;
     use std::io::{Read, Write};
@@ -131,7 +140,7 @@ mod tests {
             worker: "w".to_owned(),
         };
         let report = Report { reported: Reported::Completed, output: json!({ "nonce": "n" }) };
-        let updated = send(&target(answers), &handed, report).await;
+        let (updated, _) = send(&target(answers), &handed, report, true).await;
         (updated.outcome, updated.status, updated.tries)
     }
 
@@ -142,8 +151,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_target_without_the_newer_call_is_asked_in_the_plain_way() {
+        assert_eq!(sent(&["501 Not Implemented", "200 OK"]).await, (Outcome::Ok, Some(200), 1));
+    }
+
+    #[tokio::test]
     async fn a_report_that_is_refused_is_not_sent_again() {
-        assert_eq!(sent(&["404 Not Found", "200 OK"]).await, (Outcome::Failed, Some(404), 1));
+        assert_eq!(sent(&["400 Bad Request", "200 OK"]).await, (Outcome::Failed, Some(400), 1));
     }
 
     #[tokio::test]

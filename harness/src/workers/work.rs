@@ -2,7 +2,7 @@
 
 use super::assignment::Job;
 use super::lease::{self, Lease};
-use super::pool::Slot;
+use super::pool::{Pool, Slot};
 use super::update::{self, Updated};
 use super::{Shared, update::Report};
 use crate::target::wire::PolledTask;
@@ -36,24 +36,35 @@ struct Done {
     reported: Reported,
 }
 
-/// Does the task, reports it and journals the execution. The slot is held until the report is answered.
-pub async fn run(shared: Arc<Shared>, handed: Handed, slot: Slot) {
+/// Does the task, reports it and journals the execution; then the next one, if the answer to the report brings one.
+/// The slot is held until the last report is answered.
+pub async fn run(shared: Arc<Shared>, pool: Arc<Pool>, mut handed: Handed, slot: Slot) {
+    while let Some((polled_ns, task)) = run_one(&shared, &pool, &handed).await {
+        let lease = Lease::new(&task, polled_ns);
+        handed = Handed { task, lease, polled_ns, ..handed };
+    }
+    drop(slot);
+}
+
+/// One task. The next is asked for only while other slots are free: else those who wait for one come first.
+async fn run_one(shared: &Arc<Shared>, pool: &Pool, handed: &Handed) -> Option<(u64, PolledTask)> {
     let number = shared.executions.fetch_add(1, Ordering::Relaxed);
     let nonce = format!("{}.{number}", shared.spec.tag);
     let job = shared.spec.assignments.job(&handed.task);
-    let done = work(&shared, &handed, &job).await;
-    let updated = match done.reported {
-        Reported::Nothing => Updated::never(done.finished_ns),
+    let done = work(shared, handed, &job).await;
+    let (updated, next) = match done.reported {
+        Reported::Nothing => (Updated::never(done.finished_ns), None),
         reported => {
-            let output = output(&handed, &nonce, &done.steps_s);
+            let report = Report { reported, output: output(handed, &nonce, &done.steps_s) };
             tokio::select! {
-                updated = update::send(&shared.spec.target, &handed, Report { reported, output }) => updated,
-                () = shared.stopped() => Updated::cut_off(done.finished_ns, clock::now_ns()),
+                answered = update::send(&shared.spec.target, handed, report, pool.free() > 0) => answered,
+                () = shared.stopped() => (Updated::cut_off(done.finished_ns, clock::now_ns()), None),
             }
         }
     };
-    drop(slot);
-    shared.spec.journal.write(Record::Execution(record(&shared, handed, job, nonce, done, updated)));
+    let answered_ns = updated.done_ns;
+    shared.spec.journal.write(Record::Execution(record(shared, handed, job, nonce, done, updated)));
+    next.map(|task| (answered_ns, task))
 }
 
 /// "Works" until the planned instant; steps one after another.
@@ -130,25 +141,25 @@ fn workflow_s(real_ns: u64, speed: f64) -> f64 {
 
 fn record(
     shared: &Shared,
-    handed: Handed,
+    handed: &Handed,
     job: Job,
     nonce: String,
     done: Done,
     updated: Updated,
 ) -> Execution {
-    let task = handed.task;
+    let task = &handed.task;
     let carried = task.input_data.get("after").and_then(Value::as_object).into_iter().flatten();
     let after =
         carried.filter_map(|(name, nonce)| Some((name.clone(), nonce.as_str()?.to_owned()))).collect();
     Execution {
         level: job.level,
         index: job.index,
-        workflow_id: task.workflow_instance_id,
-        task_id: task.task_id,
-        reference: task.reference_task_name,
-        task_type: task.task_type,
-        pool: handed.pool,
-        worker: handed.worker,
+        workflow_id: task.workflow_instance_id.clone(),
+        task_id: task.task_id.clone(),
+        reference: task.reference_task_name.clone(),
+        task_type: task.task_type.clone(),
+        pool: handed.pool.clone(),
+        worker: handed.worker.clone(),
         attempt: task.retry_count,
         poll_count: task.poll_count,
         nonce,
