@@ -39,7 +39,11 @@ fn stages_that_are_none() {
     changed(steady, "{ burst = 99999999999 }", &["my.toml:", "burst = 99999999999"]);
     changed(steady, "{ burst = 5, pause = \"1 s\" }", &["a burst and something else"]);
     changed(steady, "{ rate_per_s = 120, for = \"15\" }", &["no unit"]);
-    changed(steady, "{ rate = 120, for = \"15 s\" }", &["unknown key `rate`", "Did you mean `rate_per_s`?"]);
+    changed(
+        steady,
+        "{ rate_per_se = 120, for = \"15 s\" }",
+        &["unknown key `rate_per_se`", "Did you mean `rate_per_s`?"],
+    );
     changed("for = \"20 s\"", "for = \"20 h\"", &["200000"]);
 }
 

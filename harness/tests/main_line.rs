@@ -65,6 +65,27 @@ fn the_same_seed_gives_the_same_plan() {
 }
 
 #[test]
+fn a_run_directory_can_be_run_again_when_nothing_else_is_left_of_it() {
+    let (folder, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+    fs::write(folder.path().join("own.json"), include_str!("../../scenarios/workflows/chain.json")).unwrap();
+    fs::write(folder.path().join("own.csv"), include_str!("../../scenarios/workflows/chain.csv")).unwrap();
+    let args = ["run", "--workflow", "own.json", "--durations", "own.csv", "--speed", "60000", "--seed", "3"];
+    shakedown(folder.path(), &args);
+    let plan = |folder: &Path| {
+        let directory = run_directory(folder).unwrap();
+        let run = directory.file_name().unwrap().to_str().unwrap().to_owned();
+        (directory.clone(), fs::read_to_string(directory.join("plan.jsonl")).unwrap().replace(&run, "RUN"))
+    };
+    let (directory, first) = plan(folder.path());
+    let kept = elsewhere.path().join("kept");
+    fs::rename(directory, &kept).unwrap();
+    drop(folder);
+    let again = shakedown(elsewhere.path(), &["run", "kept/scenario.toml"]);
+    assert!(matches!(again.code, Some(0..=2)), "it was run and judged: {again:#?}");
+    assert!(plan(elsewhere.path()).1 == first, "the same plan");
+}
+
+#[test]
 fn a_build_in_the_middle_of_a_run_does_not_hurt_it() {
     let folder = tempdir().unwrap();
     let copy = folder.path().join("shakedown");

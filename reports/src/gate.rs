@@ -1,6 +1,7 @@
 //! A gate: a bound on a measure, with a verdict.
 
 use crate::measure::Measure;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Three values of truth. The worst wins; an empty set is unknown. No evidence is not a pass.
@@ -16,7 +17,7 @@ pub enum Verdict {
 }
 
 /// A gate as a scenario writes it (`[[gate]]`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// What it says, in the words of the people who sign off.

@@ -5,6 +5,7 @@ mod engine;
 mod judge;
 mod list;
 mod load;
+mod print;
 mod run;
 mod suite;
 mod welcome;
@@ -41,6 +42,12 @@ enum Command {
     Worker(worker::Args),
     /// Run the reference engine.
     Engine(engine::Args),
+    /// Print the JSON schema of scenario files, for editors.
+    Schema(print::SchemaArgs),
+    /// Print completions for a shell.
+    Completions(print::CompletionsArgs),
+    /// Print the manual page.
+    Man(print::ManArgs),
     /// Run one level of load (started by `run`).
     #[command(hide = true)]
     Load(load::Args),
@@ -63,6 +70,9 @@ pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Worker(args)) => on_tokio("info", worker::run(args)),
         Some(Command::Engine(args)) => on_tokio("info", engine::run(args)),
+        Some(Command::Schema(args)) => print::schema(&args),
+        Some(Command::Completions(args)) => print::completions::<Cli>(&args),
+        Some(Command::Man(args)) => print::man::<Cli>(&args),
         Some(Command::Load(args)) => load::run(&args),
     }
 }

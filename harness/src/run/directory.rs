@@ -1,5 +1,6 @@
 //! The run directory: one folder that holds everything about one run.
 
+use super::inputs;
 use super::prepare::Order;
 use crate::journal;
 use crate::plan::Plan;
@@ -70,13 +71,18 @@ impl Directory {
         self.path.join("logs")
     }
 
-    /// Writes what the run was going to do: the scenario as resolved, the plan, the gates.
+    /// Writes what the run was going to do: the scenario as resolved with the files that it names, the plan, the gates.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn write_inputs(&self, order: &Order, plan: &Plan) -> anyhow::Result<()> {
         let scenario = toml::to_string(&order.scenario).context("cannot write the scenario as TOML")?;
         self.write("scenario.toml", scenario.as_bytes())?;
+        let folder = self.file(inputs::FOLDER);
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for (name, text) in order.inputs.files() {
+            self.write(name, text.as_bytes())?;
+        }
         self.write("gates.json", &serde_json::to_vec_pretty(&order.scenario.gate)?)?;
         let path = self.file("plan.jsonl");
         let write = || {

@@ -3,6 +3,7 @@
 mod definitions;
 pub mod directory;
 mod disk_probe;
+mod inputs;
 pub mod interrupt;
 mod level;
 pub mod machine;

@@ -1,5 +1,6 @@
 //! From a scenario to everything that a run needs: definitions, templates, speed. Reads files, starts nothing.
 
+use super::inputs::Inputs;
 use crate::plan;
 use crate::scenario::catalogue::{self, Origin};
 use crate::scenario::speed::Speed;
@@ -35,6 +36,8 @@ pub struct Order {
     pub speed: f64,
     /// Its workflows, by the scenario's name for them.
     pub workflows: BTreeMap<String, Prepared>,
+    /// The files that it names, as the run directory will hold them.
+    pub inputs: Inputs,
     /// Arguments of `shakedown` that make the same order again.
     pub again: Vec<String>,
 }
@@ -78,8 +81,13 @@ pub fn prepare(scenario: Scenario, origin: &Origin) -> anyhow::Result<Order> {
             "{origin}: at speed {speed} one workflow would take {longest_s:.0} s of real time, more than a week; raise --speed"
         );
     }
-    let scenario = Scenario { speed: Speed::Factor(speed), ..scenario };
-    let order = Order { scenario, speed, workflows, again: Vec::new() };
+    let mut inputs = Inputs::default();
+    let mut kept = BTreeMap::new();
+    for (name, source) in &scenario.workflow {
+        kept.insert(name.clone(), inputs.keep(source, origin)?);
+    }
+    let scenario = Scenario { speed: Speed::Factor(speed), workflow: kept, ..scenario };
+    let order = Order { scenario, speed, workflows, inputs, again: Vec::new() };
     // Drawn again under the run's name; what can't be drawn is refused here, before anything is made.
     plan::draw(&order.scenario, &order.templates(), order.scenario.seed, "")
         .map_err(|error| anyhow!("{origin}: {error}"))?;

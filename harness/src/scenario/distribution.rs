@@ -1,8 +1,10 @@
 //! Distributions that sizes and durations are drawn from, seeded.
 
 use crate::draw;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::f64::consts::TAU;
 use std::fmt;
 
@@ -26,7 +28,7 @@ pub enum Distribution {
 }
 
 /// A range, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
     /// The least.
@@ -36,7 +38,7 @@ pub struct Range {
 }
 
 /// An exponential distribution, truncated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exponential {
     /// Its mean before it is truncated.
@@ -46,7 +48,7 @@ pub struct Exponential {
 }
 
 /// A lognormal distribution, truncated.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lognormal {
     /// Its median before it is truncated.
@@ -58,7 +60,7 @@ pub struct Lognormal {
 }
 
 /// The named ones, as they are written.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Named {
     Uniform(Range),
@@ -153,6 +155,17 @@ impl Serialize for Distribution {
             Self::Exponential(exponential) => Named::Exponential(exponential).serialize(serializer),
             Self::Lognormal(lognormal) => Named::Lognormal(lognormal).serialize(serializer),
         }
+    }
+}
+
+impl JsonSchema for Distribution {
+    fn schema_name() -> Cow<'static, str> {
+        "Distribution".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let named = generator.subschema_for::<Named>();
+        json_schema!({ "description": ACCEPTED, "anyOf": [{ "type": "number", "minimum": 0 }, named] })
     }
 }
 

@@ -1,11 +1,12 @@
 //! How a level offers its load: so many workflows in flight (closed), or arrivals by stages (open).
 
 use super::units::RealTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_reports::plan;
 
 /// How load is offered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// So many workflows are kept in flight: a slow target is asked less.
@@ -16,7 +17,7 @@ pub enum Mode {
 }
 
 /// How arrivals lie within a stage.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
     /// As if many people asked independently: the gaps are drawn from an exponential distribution.
@@ -27,7 +28,7 @@ pub enum Arrivals {
 }
 
 /// One of the workflows that a level mixes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// Which of the scenario's workflows.
@@ -37,7 +38,7 @@ pub struct Part {
 }
 
 /// A stage as a scenario writes it: a rate for a time, a burst, or a pause.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stage {
     /// Arrivals per real second; with `to_per_s`, those at its beginning.

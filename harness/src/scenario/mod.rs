@@ -13,6 +13,7 @@ mod validate;
 
 use distribution::Distribution;
 use load::{Arrivals, Mode, Part, Stage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_reports::gate::Gate;
 use slots::Slots;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 use units::RealTime;
 
 /// A scenario as its file writes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Short name; part of the run directory's name.
@@ -66,7 +67,7 @@ pub struct Scenario {
 }
 
 /// Where a workflow comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowSource {
     /// The Conductor definition (JSON), relative to the scenario file.
@@ -90,7 +91,7 @@ pub struct WorkflowSource {
 }
 
 /// How the harness's workers behave.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
     /// Share of executions that end in FAILED, drawn per attempt.
@@ -106,7 +107,7 @@ impl Default for Workers {
 }
 
 /// Timers of task definitions, in real time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timers {
     /// `retryDelaySeconds`.
@@ -146,7 +147,7 @@ impl Timers {
 }
 
 /// A level of load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
     /// Its name; the prefix of its measures.

@@ -1,7 +1,9 @@
 //! How many tasks each pool of workers does at once.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -86,6 +88,26 @@ impl Serialize for Slots {
             Self::Fixed(number) => serializer.serialize_u32(*number),
             Self::Pools(pools) => pools.serialize(serializer),
         }
+    }
+}
+
+impl JsonSchema for Slots {
+    fn schema_name() -> Cow<'static, str> {
+        "Slots".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": ACCEPTED,
+            "oneOf": [
+                { "type": "integer", "minimum": 1, "maximum": 100_000 },
+                { "type": "string", "pattern": r"^[0-9]+ per workflow$" },
+                {
+                    "type": "object",
+                    "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 100_000 },
+                },
+            ],
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! How fast a scenario runs: a factor, or a real length that one workflow shall have.
 
 use super::units::RealTime;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 const ACCEPTED: &str = "a number above 0 (workflow seconds per real second), or \"critical path in 5 s\"";
@@ -70,5 +72,21 @@ impl Serialize for Speed {
                 serializer.serialize_str(&format!("{PHRASE}{} s", length.seconds()))
             }
         }
+    }
+}
+
+impl JsonSchema for Speed {
+    fn schema_name() -> Cow<'static, str> {
+        "Speed".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": ACCEPTED,
+            "oneOf": [
+                { "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000 },
+                { "type": "string", "pattern": r"^critical path in .*(ms|s|min|h)$" },
+            ],
+        })
     }
 }

@@ -1,13 +1,14 @@
 //! Suites: an ordered set of scenarios in one strict TOML file.
 
 use super::read::{ScenarioError, from_toml};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The profile of scenarios that name none, and the one that is run unless another is asked for.
 pub const QUICK: &str = "quick";
 
 /// A suite as its file writes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     /// Short name; part of the run directory's name.
@@ -21,7 +22,7 @@ pub struct Suite {
 }
 
 /// A scenario of a suite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// Its name, as `shakedown run` takes it; or its file, relative to the suite's.

@@ -1,7 +1,9 @@
 //! Real time in scenario files: always a number with its unit, so that nobody has to guess.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -71,6 +73,20 @@ impl<'de> Deserialize<'de> for RealTime {
 impl Serialize for RealTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format!("{} s", self.0))
+    }
+}
+
+impl JsonSchema for RealTime {
+    fn schema_name() -> Cow<'static, str> {
+        "RealTime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": ACCEPTED,
+            "type": "string",
+            "pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ms|s|min|h)\s*$",
+        })
     }
 }
 
