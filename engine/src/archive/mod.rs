@@ -8,6 +8,7 @@
 mod memory;
 pub mod query;
 mod sqlite;
+pub mod tasks;
 
 pub use memory::MemoryArchive;
 pub use query::{Page, Query};

@@ -66,11 +66,11 @@ pub enum Test {
     Greater(Operand),
 }
 
-/// A condition.
+/// A condition on a field of a workflow or of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub struct Condition<F = Field> {
     /// What is looked at.
-    pub field: Field,
+    pub field: F,
     /// What must hold.
     pub test: Test,
 }
@@ -111,13 +111,10 @@ impl Query {
         if size > MAX_PAGE {
             return Err(format!("size is {size}, it must be at most {MAX_PAGE}"));
         }
-        let parts = query.split(" AND ").map(str::trim).filter(|part| !part.is_empty());
-        let conditions = parts.map(condition).collect::<Result<Vec<_>, _>>()?;
-        // As Conductor does: a sort key without a direction is passed over.
-        let keys = sort.split('|').filter_map(|key| key.trim().split_once(':'));
-        let sort = keys.map(sort_key).collect::<Result<Vec<_>, _>>()?;
-        if conditions.len() > MAX_PARTS || sort.len() > MAX_PARTS {
-            return Err(format!("a query may have at most {MAX_PARTS} conditions and sort keys"));
+        let (conditions, sort) = (parse_conditions(query)?, parse_sort(sort)?);
+        if sort.iter().any(|(field, _)| *field == Field::Version) {
+            let why = "results can't be sorted by version; sort by startTime or workflowType";
+            return Err(why.to_owned());
         }
         Ok(Self { conditions, sort, start, size, exact })
     }
@@ -156,13 +153,54 @@ impl Query {
 
 impl Condition {
     fn holds(&self, workflow: &Workflow) -> bool {
-        let Some(value) = self.field.of(workflow) else { return false };
-        match &self.test {
-            Test::OneOf(operands) => operands.contains(&value),
-            Test::Less(operand) => value < *operand,
-            Test::Greater(operand) => value > *operand,
-            Test::Like(pattern) => matches!(&value, Operand::Text(text) if like(pattern, text)),
+        self.field.of(workflow).is_some_and(|value| self.test.holds(&value))
+    }
+}
+
+impl Test {
+    /// True when a value passes.
+    #[must_use]
+    pub fn holds(&self, value: &Operand) -> bool {
+        match self {
+            Self::OneOf(operands) => operands.contains(value),
+            Self::Less(operand) => value < operand,
+            Self::Greater(operand) => value > operand,
+            Self::Like(pattern) => matches!(value, Operand::Text(text) if like(pattern, text)),
         }
+    }
+}
+
+/// A set of fields that conditions can name.
+pub trait Searched: Copy + 'static {
+    /// Every field with its name on the wire.
+    const FIELDS: &'static [(&'static str, Self)];
+    /// What has these fields.
+    const WHAT: &'static str;
+
+    /// True for instants and other numbers.
+    fn is_number(self) -> bool;
+
+    /// True when only a name of a closed list is a value.
+    fn is_status(self) -> bool;
+
+    /// True for such a name.
+    fn knows_status(name: &str) -> bool;
+}
+
+impl Searched for Field {
+    const FIELDS: &'static [(&'static str, Self)] = &FIELDS;
+    const WHAT: &'static str = "workflows";
+
+    fn is_number(self) -> bool {
+        matches!(self, Self::Version | Self::Created | Self::Updated | Self::Ended)
+    }
+
+    fn is_status(self) -> bool {
+        self == Self::Status
+    }
+
+    fn knows_status(name: &str) -> bool {
+        WorkflowStatus::from_name(name).is_some()
     }
 }
 
@@ -182,75 +220,90 @@ impl Field {
             Self::Ended => Some(Operand::Number(workflow.ended_at)),
         }
     }
+}
 
-    fn is_number(self) -> bool {
-        matches!(self, Self::Version | Self::Created | Self::Updated | Self::Ended)
-    }
+/// Conditions joined by ` AND `.
+///
+/// # Errors
+/// What is wrong, and what would be accepted.
+pub fn parse_conditions<F: Searched>(query: &str) -> Result<Vec<Condition<F>>, String> {
+    let parts = query.split(" AND ").map(str::trim).filter(|part| !part.is_empty());
+    bounded(parts.map(condition).collect::<Result<Vec<_>, _>>()?)
+}
 
-    fn named(name: &str) -> Result<Self, String> {
-        let found = FIELDS.iter().find(|(known, _)| *known == name);
-        found.map(|(_, field)| *field).ok_or_else(|| {
-            let known: Vec<&str> = FIELDS.iter().map(|(known, _)| *known).collect();
-            format!("'{name}' is not a field of workflows; use one of {}", known.join(", "))
-        })
-    }
+/// Sort keys joined by `|`; `true` = descending. As in Conductor, a key without a direction is passed over.
+///
+/// # Errors
+/// What is wrong, and what would be accepted.
+pub fn parse_sort<F: Searched>(sort: &str) -> Result<Vec<(F, bool)>, String> {
+    let keys = sort.split('|').filter_map(|key| key.trim().split_once(':'));
+    bounded(keys.map(sort_key).collect::<Result<Vec<_>, _>>()?)
+}
 
-    fn operand(self, text: &str) -> Result<Operand, String> {
-        match self {
-            Self::Status if WorkflowStatus::parse(text).is_none() => {
-                Err(format!("'{text}' is not a status of workflows"))
-            }
-            _ if self.is_number() => text
-                .parse()
-                .map(Operand::Number)
-                .map_err(|_| format!("'{text}' is not a number; times are milliseconds since the epoch")),
-            _ => Ok(Operand::Text(text.to_owned())),
-        }
+fn bounded<T>(parts: Vec<T>) -> Result<Vec<T>, String> {
+    let few = parts.len() <= MAX_PARTS;
+    if few {
+        Ok(parts)
+    } else {
+        Err(format!("a query may have at most {MAX_PARTS} conditions and sort keys"))
     }
 }
 
-fn condition(text: &str) -> Result<Condition, String> {
+fn named<F: Searched>(name: &str) -> Result<F, String> {
+    let found = F::FIELDS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, field)| *field).ok_or_else(|| {
+        let known: Vec<&str> = F::FIELDS.iter().map(|(known, _)| *known).collect();
+        format!("'{name}' is not a field of {}; use one of {}", F::WHAT, known.join(", "))
+    })
+}
+
+fn operand<F: Searched>(field: F, text: &str) -> Result<Operand, String> {
+    if field.is_status() && !F::knows_status(text) {
+        return Err(format!("'{text}' is not a status of {}", F::WHAT));
+    }
+    if !field.is_number() {
+        return Ok(Operand::Text(text.to_owned()));
+    }
+    let number = text.parse().map(Operand::Number);
+    number.map_err(|_| format!("'{text}' is not a number; times are milliseconds since the epoch"))
+}
+
+fn condition<F: Searched>(text: &str) -> Result<Condition<F>, String> {
     let refuse =
         || format!("'{text}' is not a condition; write 'field = value', with = < > or IN, joined by ' AND '");
     let end = text.find(|c: char| !c.is_ascii_alphanumeric()).ok_or_else(refuse)?;
     let (name, rest) = text.split_at(end);
     let rest = rest.trim_start();
-    let field = Field::named(name)?;
+    let field: F = named(name)?;
     let plain = |value: &str| value.replace(['"', '\'', '(', ')'], "").trim().to_owned();
     let test = if let Some(list) = rest.strip_prefix("IN") {
         let values = plain(list);
         let values = values.split(',').map(str::trim).filter(|value| !value.is_empty());
-        Test::OneOf(values.map(|value| field.operand(value)).collect::<Result<_, _>>()?)
+        Test::OneOf(values.map(|value| operand(field, value)).collect::<Result<_, _>>()?)
     } else if let Some(value) = rest.strip_prefix('=') {
         let value = plain(value);
-        if value.contains('*') && !field.is_number() && field != Field::Status {
+        if value.contains('*') && !field.is_number() && !field.is_status() {
             Test::Like(value)
         } else {
-            Test::OneOf(vec![field.operand(&value)?])
+            Test::OneOf(vec![operand(field, &value)?])
         }
     } else if let Some(value) = rest.strip_prefix('<') {
-        Test::Less(field.operand(&plain(value))?)
+        Test::Less(operand(field, &plain(value))?)
     } else if let Some(value) = rest.strip_prefix('>') {
-        Test::Greater(field.operand(&plain(value))?)
+        Test::Greater(operand(field, &plain(value))?)
     } else {
         return Err(refuse());
     };
     Ok(Condition { field, test })
 }
 
-fn sort_key((field, direction): (&str, &str)) -> Result<(Field, bool), String> {
+fn sort_key<F: Searched>((field, direction): (&str, &str)) -> Result<(F, bool), String> {
     let descending = match direction.trim().to_ascii_uppercase().as_str() {
         "ASC" => false,
         "DESC" => true,
         other => return Err(format!("'{other}' is not a direction; use ASC or DESC")),
     };
-    let field = field.trim();
-    match Field::named(field)? {
-        Field::Version => {
-            Err("results can't be sorted by version; sort by startTime or workflowType".to_owned())
-        }
-        sortable => Ok((sortable, descending)),
-    }
+    Ok((named(field.trim())?, descending))
 }
 
 /// True when `text` is `pattern`, where a star stands for anything.

@@ -54,6 +54,20 @@ pub struct Snapshot {
     by_reference: BTreeMap<String, NodeIndex>,
 }
 
+impl Node {
+    /// The type as clients read it: a worker's task has its own name, the others have that of their kind.
+    #[must_use]
+    pub fn task_type(&self) -> &str {
+        match self.kind {
+            Kind::Simple => &self.task.name,
+            Kind::Fork => "FORK",
+            Kind::Join => "JOIN",
+            Kind::Wait => "WAIT",
+            Kind::SubWorkflow => "SUB_WORKFLOW",
+        }
+    }
+}
+
 impl Snapshot {
     /// Flattens a definition; types without a definition of their own get the defaults.
     #[must_use]

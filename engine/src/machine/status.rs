@@ -27,9 +27,9 @@ impl WorkflowStatus {
         !matches!(self, Self::Running | Self::Paused)
     }
 
-    /// The status of a name on the wire.
+    /// The status with this name on the wire.
     #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         let all =
             [Self::Running, Self::Paused, Self::Completed, Self::Failed, Self::TimedOut, Self::Terminated];
         all.into_iter().find(|status| status.name() == name)

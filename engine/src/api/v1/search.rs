@@ -1,19 +1,22 @@
-//! `/workflow/search`: what ran and runs, by name, status, time, correlation id; sorted and in pages.
+//! `/workflow/search` and `/tasks/search`: what ran and runs, by fields; sorted and in pages.
 
 use super::json;
+use super::task_view::TaskView;
 use super::workflow_view::{WorkflowView, failed_tasks};
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
+use crate::archive::tasks::{READ, TaskQuery};
 use crate::archive::{Page, Query};
-use crate::machine::id::WorkflowId;
-use crate::machine::status::WorkflowStatus;
-use crate::machine::workflow::Workflow;
+use crate::machine::id::{TaskId, WorkflowId};
+use crate::machine::status::{TaskStatus, WorkflowStatus};
+use crate::machine::workflow::{Task, Workflow};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Results on a page when the client does not say.
@@ -22,7 +25,11 @@ const PAGE: usize = 100;
 const FRESH: Duration = Duration::from_millis(250);
 
 pub fn routes() -> Router<Api> {
-    Router::new().route("/workflow/search", get(search)).route("/workflow/search-v2", get(search_v2))
+    Router::new()
+        .route("/workflow/search", get(search))
+        .route("/workflow/search-v2", get(search_v2))
+        .route("/tasks/search", get(search_tasks))
+        .route("/tasks/search-v2", get(search_tasks_v2))
 }
 
 #[derive(Serialize)]
@@ -61,6 +68,56 @@ struct Summary<'a> {
     created_by: Option<&'a str>,
     input_size: usize,
     output_size: usize,
+}
+
+/// A task in a list of results.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskSummary<'a> {
+    workflow_id: WorkflowId,
+    workflow_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    scheduled_time: String,
+    start_time: String,
+    update_time: String,
+    end_time: String,
+    status: TaskStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason_for_incompletion: Option<&'a str>,
+    execution_time: u64,
+    queue_wait_time: u64,
+    task_def_name: &'a str,
+    task_type: &'a str,
+    input: &'a str,
+    output: &'a str,
+    task_id: TaskId,
+    workflow_priority: u8,
+}
+
+impl<'a> TaskSummary<'a> {
+    fn of(workflow: &'a Workflow, task: &'a Task) -> Self {
+        let node = workflow.node(task);
+        Self {
+            workflow_id: workflow.id,
+            workflow_type: &workflow.snapshot.def.name,
+            correlation_id: workflow.start.correlation_id.as_deref(),
+            scheduled_time: timestamp(task.scheduled_at),
+            start_time: timestamp(task.started_at),
+            update_time: timestamp(task.updated_at),
+            end_time: timestamp(task.ended_at),
+            status: task.status,
+            reason_for_incompletion: task.reason.as_deref(),
+            execution_time: task.ended_at.saturating_sub(task.started_at),
+            queue_wait_time: task.started_at.saturating_sub(task.scheduled_at),
+            task_def_name: &node.task.name,
+            task_type: node.task_type(),
+            input: task.input.text(),
+            output: task.output.text(),
+            task_id: workflow.task_id(task),
+            workflow_priority: workflow.start.priority,
+        }
+    }
 }
 
 impl<'a> Summary<'a> {
@@ -108,18 +165,65 @@ fn answer<'p, T: Serialize>(page: &'p Page, view: impl Fn(&'p Workflow) -> T) ->
     json(&Results { total_hits: page.total, total_hits_capped: !page.exact, results })
 }
 
-async fn find(api: &Api, parameters: &Parameters) -> Result<Page, Problem> {
+async fn search_tasks(State(api): State<Api>, parameters: Parameters) -> Result<Response, Problem> {
+    answer_tasks(&api, &parameters, |workflow, task| json!(TaskSummary::of(workflow, task))).await
+}
+
+async fn search_tasks_v2(State(api): State<Api>, parameters: Parameters) -> Result<Response, Problem> {
+    answer_tasks(&api, &parameters, |workflow, task| json!(TaskView::of(workflow, task))).await
+}
+
+async fn answer_tasks(
+    api: &Api,
+    parameters: &Parameters,
+    view: impl Fn(&Workflow, &Task) -> Value,
+) -> Result<Response, Problem> {
+    let Asked { query, sort, start, size } = asked(parameters)?;
+    let query = TaskQuery::parse(query, sort, start, size).map_err(Problem::bad_request)?;
+    let of_workflows = query.workflows();
+    let page = look(api, of_workflows).await?;
+    if page.total > READ as u64 {
+        return Err(Problem::bad_request(format!(
+            "the conditions lead to {} workflows or more, and a search of tasks reads at most {READ}: narrow it by \
+             workflowId, workflowType, correlationId, or startTime > (milliseconds)",
+            page.total
+        )));
+    }
+    let (hits, tasks) = query.select(&page.workflows);
+    let results = tasks.into_iter().map(|(workflow, task)| view(workflow, task)).collect();
+    Ok(json(&Results::<Value> { total_hits: hits as u64, total_hits_capped: false, results }))
+}
+
+/// What every search is given.
+struct Asked<'p> {
+    query: &'p str,
+    sort: &'p str,
+    start: usize,
+    size: usize,
+}
+
+fn asked(parameters: &Parameters) -> Result<Asked<'_>, Problem> {
     if let Some(text) = parameters.text("freeText").filter(|text| *text != "*") {
         return Err(Problem::bad_request(format!(
             "freeText is '{text}'; this engine searches by fields only: use query, and freeText=*"
         )));
     }
-    let (query, sort) =
-        (parameters.text("query").unwrap_or_default(), parameters.text("sort").unwrap_or_default());
-    let start = parameters.number("start")?.unwrap_or(0);
-    let size = parameters.number("size")?.unwrap_or(PAGE);
+    Ok(Asked {
+        query: parameters.text("query").unwrap_or_default(),
+        sort: parameters.text("sort").unwrap_or_default(),
+        start: parameters.number("start")?.unwrap_or(0),
+        size: parameters.number("size")?.unwrap_or(PAGE),
+    })
+}
+
+async fn find(api: &Api, parameters: &Parameters) -> Result<Page, Problem> {
+    let Asked { query, sort, start, size } = asked(parameters)?;
     let exact = parameters.flag("exactCount", false)?;
     let query = Query::parse(query, sort, start, size, exact).map_err(Problem::bad_request)?;
+    look(api, query).await
+}
+
+async fn look(api: &Api, query: Query) -> Result<Page, Problem> {
     // What the client did before it asked is found, unless the disk takes its time.
     if let Ok(flushed) = tokio::time::timeout(FRESH, api.writer.flush()).await {
         flushed.map_err(crate::writer::Failure::from)?;

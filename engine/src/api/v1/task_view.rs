@@ -75,13 +75,7 @@ impl<'a> TaskView<'a> {
 
     fn new(id: WorkflowId, snapshot: &'a Snapshot, start: &'a Start, task: &'a Task) -> Self {
         let node = snapshot.node(task.node);
-        let task_type = match node.kind {
-            Kind::Simple => node.task.name.as_str(),
-            Kind::Fork => "FORK",
-            Kind::Join => "JOIN",
-            Kind::Wait => "WAIT",
-            Kind::SubWorkflow => "SUB_WORKFLOW",
-        };
+        let task_type = node.task_type();
         let task_def_name = match node.kind {
             Kind::Fork | Kind::Join => task_type,
             _ => node.task.name.as_str(),
