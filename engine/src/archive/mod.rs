@@ -68,7 +68,7 @@ pub trait Archive: Send + Sync {
 }
 
 /// What is saved in one go.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Slice {
     /// Aggregates as they are after the frame before `position`.
     pub workflows: Vec<Workflow>,

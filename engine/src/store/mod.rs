@@ -2,6 +2,7 @@
 //!
 //! A frame is one batch of events, as JSON. Positions count frames from 0 without gaps.
 
+pub mod faulty;
 mod frame;
 mod memory;
 mod sqlite;

@@ -41,29 +41,57 @@ pub(super) struct Archivist {
     waiting: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// Without a thread: the desk, and what lies on it.
+    by_hand: Option<(Desk, Receiver<Order>)>,
 }
 
 impl Archivist {
     pub fn start(archive: Arc<dyn Archive>) -> Self {
-        let (orders, taken) = channel();
-        let (tell, reports) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let stopping = Arc::new(AtomicBool::new(false));
-        let desk = Desk {
-            archive,
-            tell: tell.clone(),
-            waiting: Arc::clone(&waiting),
-            stopping: Arc::clone(&stopping),
-            low_water: None,
-            unsynced: 0,
-        };
+        let mut archivist = Self::by_hand(archive);
+        let Some((mut desk, taken)) = archivist.by_hand.take() else { return archivist };
+        desk.full = FULL;
+        let tell = desk.tell.clone();
         let thread = std::thread::Builder::new().name("archivist".into()).spawn(move || desk.run(&taken));
         if let Err(error) = &thread {
             let why = format!("cannot start the archivist's thread: {error}");
             let failed = ArchiveError::Broken { path: String::new(), why };
             drop(tell.send(Report::Failed(failed)));
         }
-        Self { orders: Some(orders), reports, waiting, stopping, thread: thread.ok() }
+        archivist.thread = thread.ok();
+        archivist
+    }
+
+    /// One without a thread: it works when [`Archivist::work`] is called, so that a simulation says when.
+    pub fn by_hand(archive: Arc<dyn Archive>) -> Self {
+        let (orders, taken) = channel();
+        let (tell, reports) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let desk = Desk {
+            archive,
+            tell,
+            waiting: Arc::clone(&waiting),
+            stopping: Arc::clone(&stopping),
+            full: Duration::ZERO,
+            low_water: None,
+            unsynced: 0,
+        };
+        Self { orders: Some(orders), reports, waiting, stopping, thread: None, by_hand: Some((desk, taken)) }
+    }
+
+    /// Carries out the next order, or without one syncs; true when there was one. Only for one without a thread.
+    pub fn work(&mut self) -> bool {
+        let Some((desk, taken)) = &mut self.by_hand else { return false };
+        let order = taken.try_recv().ok();
+        let was_order = order.is_some();
+        let done = match order {
+            Some(order) => desk.carry_out(order),
+            None => desk.sync(),
+        };
+        if let Err(error) = done {
+            drop(desk.tell.send(Report::Failed(error)));
+        }
+        was_order
     }
 
     pub fn has_room(&self) -> bool {
@@ -106,6 +134,8 @@ struct Desk {
     waiting: Arc<AtomicUsize>,
     /// Set when nobody waits any more: a full disk is not waited for then.
     stopping: Arc<AtomicBool>,
+    /// A full disk is tried again after so long.
+    full: Duration,
     /// Of the last slice saved and not synced.
     low_water: Option<u64>,
     unsynced: usize,
@@ -178,7 +208,7 @@ impl Desk {
                         why,
                         "no space for the archive; the journal keeps what is not saved"
                     );
-                    std::thread::sleep(FULL);
+                    std::thread::sleep(self.full);
                 }
                 other => return other,
             }

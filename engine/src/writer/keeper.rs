@@ -52,8 +52,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub fn new(archive: Arc<dyn Archive>, retention_ms: Option<u64>) -> Self {
-        let archivist = Archivist::start(Arc::clone(&archive));
+    pub fn new(archive: Arc<dyn Archive>, archivist: Archivist, retention_ms: Option<u64>) -> Self {
         Self {
             archive,
             archivist,
@@ -71,6 +70,11 @@ impl Keeper {
 
     pub fn archive(&self) -> &Arc<dyn Archive> {
         &self.archive
+    }
+
+    /// The archivist's next piece of work, when it has no thread; true when it had one.
+    pub fn work(&mut self) -> bool {
+        self.archivist.work()
     }
 
     /// Begins anew after a replay: `changed` are the workflows that the archive does not have as they are, with the

@@ -19,6 +19,7 @@ use crate::archive::ArchiveError;
 use crate::machine::State;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::store::{self, AppendError, Frame, Opened, Store, StoreError};
+use archivist::Archivist;
 use batch::{Batch, Finished};
 use gather::Gather;
 use keeper::Keeper;
@@ -92,13 +93,33 @@ impl Writer {
     /// # Errors
     /// [`WriterError::Store`] when they can't be read.
     pub fn open(opened: Opened, clock: Clock, retention: Option<Duration>) -> Result<Self, WriterError> {
+        let archivist = Archivist::start(Arc::clone(&opened.1));
+        Self::with(archivist, opened, clock, retention)
+    }
+
+    /// The same without a thread: nothing happens but in [`Writer::step`] and [`Writer::archive`], so that a
+    /// simulation owns the order of everything.
+    ///
+    /// # Errors
+    /// As for [`Writer::open`].
+    pub fn by_hand(opened: Opened, clock: Clock, retention: Option<Duration>) -> Result<Self, WriterError> {
+        let archivist = Archivist::by_hand(Arc::clone(&opened.1));
+        Self::with(archivist, opened, clock, retention)
+    }
+
+    fn with(
+        archivist: Archivist,
+        opened: Opened,
+        clock: Clock,
+        retention: Option<Duration>,
+    ) -> Result<Self, WriterError> {
         let (mut store, archive) = opened;
         let Replayed { state, position, changed } = replay(store.as_mut(), archive.as_ref())?;
         let ahead = state.last_at().saturating_sub(clock());
         let now = clock() + ahead;
         let quiet_until = if position > 0 { now + RESTART_GRACE_MS } else { 0 };
         let retention_ms = retention.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
-        let mut keeper = Keeper::new(archive, retention_ms);
+        let mut keeper = Keeper::new(archive, archivist, retention_ms);
         keeper.begin(&state, changed, now);
         Ok(Self {
             store,
@@ -153,8 +174,16 @@ impl Writer {
         }
     }
 
+    /// The next piece of the archivist's work, for a writer opened by hand; true when a slice waited for it.
+    pub fn archive(&mut self) -> bool {
+        self.keeper.work()
+    }
+
     /// One batch: decide and evolve, append and sync, answer. What a full frame leaves is for the next one.
-    fn step(&mut self, taken: &mut VecDeque<Request>) -> Result<(), WriterError> {
+    ///
+    /// # Errors
+    /// [`WriterError`] when an append did not clearly succeed; nothing of that batch was answered.
+    pub fn step(&mut self, taken: &mut VecDeque<Request>) -> Result<(), WriterError> {
         let now = self.now();
         if self.full.is_some() && !self.try_to_recover(now)? {
             self.refuse_writes(taken, now);
