@@ -1,6 +1,5 @@
 //! The journal's bytes on a faulty disk: what is synced, and what is only written.
 
-use super::Apply;
 use std::collections::VecDeque;
 
 /// Frames that go with one append when they are not needed any more.
@@ -56,16 +55,19 @@ impl Log {
         self.unsynced.clear();
     }
 
-    /// Hands out every frame; answers the next position.
-    pub fn read(&self, apply: &mut Apply<'_>) -> Result<u64, String> {
-        for (record, position) in self.synced.iter().zip(self.first..) {
+    /// Every frame with its position.
+    pub fn frames(&self) -> Result<Vec<(u64, Vec<u8>)>, String> {
+        let records = self.synced.iter().zip(self.first..);
+        let frames = records.map(|(record, position)| {
             let (head, frame) = record.split_at(HEAD);
-            if head[..8] != (frame.len() as u64).to_le_bytes() || head[8..] != checksum(frame).to_le_bytes() {
-                return Err(format!("the frame at {position} is damaged"));
+            let whole = head[..8] == (frame.len() as u64).to_le_bytes();
+            if whole && head[8..] == checksum(frame).to_le_bytes() {
+                Ok((position, frame.to_vec()))
+            } else {
+                Err(format!("the frame at {position} is damaged"))
             }
-            apply(position, frame)?;
-        }
-        Ok(self.next())
+        });
+        frames.collect()
     }
 
     pub fn damage(&mut self, position: u64, bit: usize) {
