@@ -90,6 +90,7 @@ impl Archivist {
         };
         if let Err(error) = done {
             drop(desk.tell.send(Report::Failed(error)));
+            self.by_hand = None;
         }
         was_order
     }

@@ -1,6 +1,7 @@
 //! One batch: the events decided so far, and the answers that wait for them to be durable.
 
 use super::handle::{Failure, Poll, Reply, Request, Seen, Unavailable, UpdateAndPoll, Watch};
+use super::keeper::Keeper;
 use super::waiting::{Waiter, Waiting};
 use super::watching::{self, Watcher};
 use crate::archive::{Archive, ArchiveError};
@@ -53,6 +54,8 @@ pub(super) struct Batch<'a> {
     state: &'a mut State,
     waiting: &'a mut Waiting,
     archive: &'a dyn Archive,
+    /// What ended before this is not kept any more, whether or not it is gone from the archive already.
+    kept_since: u64,
     now: u64,
     frame: Frame,
     /// Workflows that its events changed.
@@ -85,11 +88,12 @@ pub(super) struct Finished {
 }
 
 impl<'a> Batch<'a> {
-    pub fn new(state: &'a mut State, waiting: &'a mut Waiting, archive: &'a dyn Archive, now: u64) -> Self {
+    pub fn new(state: &'a mut State, waiting: &'a mut Waiting, keeper: &'a Keeper, now: u64) -> Self {
         Self {
             state,
             waiting,
-            archive,
+            archive: keeper.archive().as_ref(),
+            kept_since: keeper.kept_since(now),
             now,
             frame: Frame::default(),
             changed: Vec::new(),
@@ -325,6 +329,7 @@ impl<'a> Batch<'a> {
             return;
         }
         match self.archive.load(id) {
+            Ok(Some(old)) if old.status.is_terminal() && old.ended_at < self.kept_since => {}
             Ok(Some(workflow)) => {
                 self.state.restore(workflow);
                 self.read_back.push(id);

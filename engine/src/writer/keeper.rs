@@ -31,6 +31,8 @@ struct Unsaved {
     since: u64,
     /// When it is to be saved.
     due: u64,
+    /// When it changed, epoch milliseconds; 0 when that was before a replay.
+    at: u64,
 }
 
 pub(super) struct Keeper {
@@ -44,6 +46,9 @@ pub(super) struct Keeper {
     /// The highest snapshot and the state of the catalogue that were handed over.
     snapshots: SnapshotNumber,
     catalogue: u64,
+    /// No frame before this is needed once what was handed over is saved. A replay does not take it back: what it
+    /// finds unsaved may be on its way.
+    low_water: u64,
     /// Those who wait until everything so far can be found.
     flushes: Vec<oneshot::Sender<()>>,
     /// How long what ended is kept, milliseconds.
@@ -62,6 +67,7 @@ impl Keeper {
             removed: Vec::new(),
             snapshots: 0,
             catalogue: 0,
+            low_water: 0,
             flushes: Vec::new(),
             retention_ms,
             pruned_at: 0,
@@ -86,6 +92,7 @@ impl Keeper {
         for (id, since) in changed {
             self.changed(state, id, since, now);
         }
+        self.unsaved.values_mut().for_each(|unsaved| unsaved.at = 0);
     }
 
     /// A workflow changed in the frame at `position`, and that frame is durable.
@@ -104,10 +111,11 @@ impl Keeper {
         };
         let before = self.take(id);
         let since = before.as_ref().map_or(position, |before| before.since);
-        let due = before.map_or(u64::MAX, |before| before.due).min(now + wait);
+        let due = before.as_ref().map_or(u64::MAX, |before| before.due).min(now + wait);
+        let at = before.map_or(now, |before| before.at);
         self.by_due.insert((due, id));
         self.by_since.insert((since, id));
-        self.unsaved.insert(id, Unsaved { since, due });
+        self.unsaved.insert(id, Unsaved { since, due, at });
     }
 
     /// Answers when everything that is durable now can be found by a search.
@@ -149,7 +157,10 @@ impl Keeper {
         }
         if let Some(retention_ms) = self.retention_ms.filter(|_| now >= self.pruned_at + PRUNE_EVERY_MS) {
             self.pruned_at = now;
-            self.archivist.prune(now.saturating_sub(retention_ms));
+            // One that ended long ago may have been taken up again, and the archive not know it yet. It had not ended
+            // longer ago than it is kept when it was.
+            let known = self.unsaved.values().map(|unsaved| unsaved.at).min().unwrap_or(now);
+            self.archivist.prune(known.saturating_sub(retention_ms));
         }
         Ok(forget)
     }
@@ -159,6 +170,11 @@ impl Keeper {
         // Without room the archivist's next report is waited for.
         let due = self.by_due.first().map(|(due, _)| if self.archivist.has_room() { *due } else { now + 10 });
         due.into_iter().chain((!self.flushes.is_empty()).then_some(now)).min()
+    }
+
+    /// What ended before this instant, epoch milliseconds, is not kept any more.
+    pub fn kept_since(&self, now: u64) -> u64 {
+        self.retention_ms.map_or(0, |retention_ms| now.saturating_sub(retention_ms))
     }
 
     /// A workflow that ended and was read back for a command leaves again, unless the command changed it.
@@ -200,7 +216,9 @@ impl Keeper {
             self.catalogue = state.catalogue().as_of;
             slice.catalogue = Some(state.catalogue().clone());
         }
-        slice.low_water = self.by_since.first().map_or(position, |(since, _)| *since);
+        let unsaved = self.by_since.first().map_or(position, |(since, _)| *since);
+        slice.low_water = unsaved.max(self.low_water);
+        self.low_water = slice.low_water;
         slice.last_at = state.last_at();
         slice
     }

@@ -189,8 +189,7 @@ impl Writer {
             self.refuse_writes(taken, now);
             return Ok(());
         }
-        let archive = Arc::clone(self.keeper.archive());
-        let mut batch = Batch::new(&mut self.state, &mut self.waiting, archive.as_ref(), now);
+        let mut batch = Batch::new(&mut self.state, &mut self.waiting, &self.keeper, now);
         if now >= self.quiet_until {
             batch.fire_timers(TIMERS);
         }
@@ -215,6 +214,10 @@ impl Writer {
                 self.start_over(now)?;
                 self.waiting.watching.refuse(&Unavailable::Full(Arc::clone(&why)));
                 answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Full(Arc::clone(&why)))));
+                // Searches go on with what there is.
+                for to in flushes {
+                    let _ = to.send(());
+                }
                 return Ok(());
             }
             Err(broken) => return Err(WriterError::Append(broken)),
@@ -293,8 +296,7 @@ impl Writer {
     fn refuse_writes(&mut self, taken: &mut VecDeque<Request>, now: u64) {
         let why = self.full.as_ref().map(|full| Arc::clone(&full.why)).unwrap_or_default();
         let full = || Unavailable::Full(Arc::clone(&why));
-        let archive = Arc::clone(self.keeper.archive());
-        let mut batch = Batch::new(&mut self.state, &mut self.waiting, archive.as_ref(), now);
+        let mut batch = Batch::new(&mut self.state, &mut self.waiting, &self.keeper, now);
         for request in taken.drain(..) {
             match request {
                 Request::Read(_) | Request::Drain => batch.take(request),
