@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod cast;
+mod clients;
 mod dice;
+mod hearing;
+mod laws;
 mod oracle;
 mod plants;
 mod play;

@@ -1,7 +1,6 @@
 //! What clients ask of the writer, and what they hear.
 
 use crate::oracle::{Record, View, What};
-use serde_json::Value;
 use shakedown_engine::machine::definition::Kind;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
 use shakedown_engine::machine::workflow::{TaskInContext, Workflow};
@@ -32,6 +31,10 @@ pub enum Wish {
         id: WorkflowId,
         answer: Answer,
     },
+    Settle {
+        correlation: String,
+        answer: Answer,
+    },
     Poll {
         queue: &'static str,
         until: u64,
@@ -49,21 +52,30 @@ pub enum Wish {
 pub struct Seen {
     pub started: Option<WorkflowId>,
     pub workflow: Option<Workflow>,
+    /// Those in memory that carry the correlation id that was asked for.
+    pub correlated: Vec<WorkflowId>,
 }
 
 pub type Answer = Arc<Mutex<Option<Result<Seen, Failure>>>>;
 
-/// Looks at a workflow, or at the one that is started.
+/// What a reply looks at.
+pub enum Subject {
+    Started,
+    Workflow(WorkflowId),
+    Correlated(&'static str, String),
+}
+
+/// Looks at its subject inside the batch.
 pub struct Look {
-    pub subject: Option<WorkflowId>,
-    pub to: Answer,
+    subject: Subject,
+    to: Answer,
     /// Planted: tells what it saw before it is durable.
-    pub at_once: bool,
+    at_once: bool,
     seen: Option<Result<Seen, Rejection>>,
 }
 
 impl Look {
-    pub fn at(subject: Option<WorkflowId>, at_once: bool) -> (Box<Self>, Answer) {
+    pub fn at(subject: Subject, at_once: bool) -> (Box<Self>, Answer) {
         let to = Answer::default();
         (Box::new(Self { subject, to: Arc::clone(&to), at_once, seen: None }), to)
     }
@@ -80,8 +92,15 @@ impl Reply for Look {
                 Event::WorkflowStarted { id, .. } => Some(*id),
                 _ => None,
             });
-            let workflow = self.subject.or(started).and_then(|id| state.workflow(id).cloned());
-            Seen { started, workflow }
+            let (looked_at, correlated) = match &self.subject {
+                Subject::Started => (started, Vec::new()),
+                Subject::Workflow(id) => (Some(*id), Vec::new()),
+                Subject::Correlated(name, id) => {
+                    (None, state.correlated(name, id).map(|workflow| workflow.id).collect())
+                }
+            };
+            let workflow = looked_at.and_then(|id| state.workflow(id).cloned());
+            Seen { started, workflow, correlated }
         });
         if self.at_once {
             self.tell(seen.clone().map_err(Failure::Rejected));
@@ -100,25 +119,25 @@ impl Reply for Look {
 
 /// A workflow as a client reads it.
 pub fn view(workflow: &Workflow) -> View {
-    let record = |task: &Arc<shakedown_engine::machine::workflow::Task>| {
+    let records = workflow.tasks.iter().map(|task| {
         let node = workflow.node(task);
         Record {
             reference: node.task.task_reference_name.clone(),
             by_worker: node.kind == Kind::Simple,
             attempt: task.attempt,
             status: task.status.name(),
-            output: Value::clone(&task.output),
+            output: task.output.value(),
             polls: task.poll_count,
             scheduled_at: task.scheduled_at,
             ended_at: task.ended_at,
         }
-    };
+    });
     View {
         status: workflow.status.name(),
         created_at: workflow.created_at,
         updated_at: workflow.updated_at,
         ended_at: workflow.ended_at,
         retried_at: workflow.retried_at,
-        records: workflow.tasks.iter().map(record).collect(),
+        records: records.collect(),
     }
 }
