@@ -38,6 +38,10 @@ fn every_claim_names_something_that_is_there_and_carries_its_id() {
             } else if name == "retry.rs" {
                 let path = root().join("engine/src/machine/retry.rs");
                 assert!(std::fs::read_to_string(path).unwrap().contains("fn bt_30_"), "{id} in {name}");
+            } else if name.starts_with("engine/tests/") {
+                let tests = std::fs::read_to_string(root().join(&name)).unwrap();
+                let test = format!("fn {}_", id.to_lowercase().replace('-', "_"));
+                assert!(tests.contains(&test), "{id} has no test in {name}");
             } else {
                 assert!(root().join(&name).exists(), "{id} names {name}, which is not there");
             }
