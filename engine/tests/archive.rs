@@ -13,7 +13,7 @@ use shakedown_engine::archive::{Archive, MemoryArchive, Query, Slice, SqliteArch
 use shakedown_engine::machine::command::{KeyTaken, StartWorkflow};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::{Command, Event, State, decide};
-use shakedown_engine::store::{archive_path, open};
+use shakedown_engine::store::{archive_path, encode, open};
 use shakedown_engine::writer::{Handle, Writer};
 use std::path::Path;
 use std::sync::Arc;
@@ -216,7 +216,7 @@ fn an_archive_that_is_missing_or_another_journals_is_refused() {
     // Without its archive, a journal that has forgotten frames is not the whole story.
     std::fs::remove_file(archive_path(&one)).unwrap();
     let (mut journal, archive) = open(&StoreUrl::Sqlite(one)).unwrap();
-    journal.append(7, b"[]").unwrap();
+    journal.append(7, &encode(&[])).unwrap();
     drop(journal);
     let (journal, _) = open(&StoreUrl::Sqlite(dir.path().join("one.db"))).unwrap();
     let refused = Writer::open((journal, archive), Box::new(|| 0), None).err().unwrap().to_string();

@@ -17,7 +17,9 @@ use tokio::sync::oneshot;
 
 /// Notes which workflow a command was about, or why it was refused.
 #[derive(Clone, Default)]
-struct Note(Arc<Mutex<Option<Result<Option<WorkflowId>, String>>>>);
+struct Note(Arc<Mutex<Option<Outcome>>>);
+
+type Outcome = Result<Option<WorkflowId>, String>;
 
 impl Reply for Note {
     fn look(&mut self, _: &State, outcome: Result<&[Event], Rejection>) {
@@ -66,7 +68,7 @@ impl Bench {
         Self { disk, clock, writer, retention, seed }
     }
 
-    fn decide(&mut self, command: Command) -> Result<Option<WorkflowId>, String> {
+    fn decide(&mut self, command: Command) -> Outcome {
         let note = Note::default();
         self.step(Request::Decide(command, Box::new(note.clone())));
         note.0.lock().unwrap().take().unwrap()

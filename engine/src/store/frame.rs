@@ -1,9 +1,15 @@
-//! A frame: the events of one batch, as the journal keeps them.
+//! A frame: the events of one batch, as the journal keeps them: a JSON list, sealed with its CRC-32.
+//!
+//! SQLite does not check what it reads, and a damaged digit is still JSON: without the seal it would be replayed.
 
 use crate::machine::Event;
 
 /// Version of the events' format, written beside every frame.
 pub const FRAME_VERSION: i64 = 1;
+
+/// A seal: this, and eight hexadecimal digits.
+const SEAL: u8 = b'#';
+const SEAL_BYTES: usize = 9;
 
 /// A frame in the making: its bytes grow with every event, so that a batch knows its size.
 #[derive(Debug, Default)]
@@ -37,7 +43,26 @@ impl Frame {
             self.bytes.push(b'[');
         }
         self.bytes.push(b']');
-        self.bytes
+        sealed(self.bytes)
+    }
+}
+
+fn sealed(mut events: Vec<u8>) -> Vec<u8> {
+    let seal = crc32fast::hash(&events);
+    events.push(SEAL);
+    events.extend(format!("{seal:08x}").bytes());
+    events
+}
+
+/// The events of a frame as JSON, when its seal is whole.
+fn unsealed(frame: &[u8]) -> Result<&[u8], String> {
+    match frame.split_last_chunk::<SEAL_BYTES>() {
+        Some((events, [SEAL, seal @ ..]))
+            if *seal == *format!("{:08x}", crc32fast::hash(events)).as_bytes() =>
+        {
+            Ok(events)
+        }
+        _ => Err(format!("a frame of {} bytes is damaged: its seal does not fit", frame.len())),
     }
 }
 
@@ -55,7 +80,7 @@ pub fn padding(bytes: usize) -> Vec<u8> {
     let mut frame = vec![b' '; bytes.max(2)];
     frame[0] = b'[';
     frame[1] = b']';
-    frame
+    sealed(frame)
 }
 
 /// The events of a frame.
@@ -63,6 +88,6 @@ pub fn padding(bytes: usize) -> Vec<u8> {
 /// # Errors
 /// What is wrong with the bytes.
 pub fn decode(frame: &[u8]) -> Result<Vec<Event>, String> {
-    serde_json::from_slice(frame)
+    serde_json::from_slice(unsealed(frame)?)
         .map_err(|error| format!("a frame of {} bytes does not parse: {error}", frame.len()))
 }

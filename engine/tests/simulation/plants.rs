@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 use shakedown_engine::archive::{Archive, ArchiveError, Page, Query, Recovered, Slice};
+use shakedown_engine::machine::Event;
 use shakedown_engine::machine::id::WorkflowId;
 use shakedown_engine::machine::workflow::Workflow;
-use shakedown_engine::store::{AppendError, Apply, Opened, Store, StoreError};
+use shakedown_engine::store::{AppendError, Apply, Opened, Store, StoreError, decode, encode};
 use std::sync::{Arc, Mutex};
 
 /// A bug.
@@ -100,7 +101,8 @@ impl Store for LyingStore {
 
 /// A frame as a replay with the bug sees it.
 fn replayed(plant: Plant, frame: &[u8]) -> Vec<u8> {
-    let Ok(Value::Array(mut events)) = serde_json::from_slice::<Value>(frame) else { return frame.to_vec() };
+    let events = decode(frame).unwrap();
+    let mut events: Vec<Value> = events.iter().map(|event| serde_json::to_value(event).unwrap()).collect();
     match plant {
         Plant::AppliesAFrameTwice => events.extend(events.clone()),
         Plant::HandsATaskOutTwice => events.retain(|event| event["Task"]["change"]["Started"].is_null()),
@@ -123,7 +125,7 @@ fn replayed(plant: Plant, frame: &[u8]) -> Vec<u8> {
         }
         _ => return frame.to_vec(),
     }
-    serde_json::to_vec(&events).unwrap()
+    encode(&serde_json::from_value::<Vec<Event>>(events.into()).unwrap())
 }
 
 struct LyingArchive {
