@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use serde_json::json;
-use shakedown_engine::machine::command::{Command, StartWorkflow};
+use shakedown_engine::machine::command::{Command, KeyTaken, StartWorkflow};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::WorkflowId;
 use shakedown_engine::machine::{Event, Rejection, State};
@@ -81,12 +81,13 @@ impl Bench {
     fn start(&mut self) -> Result<WorkflowId, String> {
         self.seed += 1;
         let (name, start, seed) = ("w".to_owned(), Start::default(), self.seed);
-        let start = StartWorkflow { name, version: None, inline: None, start, seed };
+        let start =
+            StartWorkflow { name, version: None, inline: None, start, taken: KeyTaken::default(), seed };
         self.decide(Command::StartWorkflow(Box::new(start))).map(|id| id.unwrap())
     }
 
     fn terminate(&mut self, id: WorkflowId) {
-        self.decide(Command::Terminate { id, reason: None }).unwrap();
+        self.decide(Command::Terminate { id, reason: None, alarm: false }).unwrap();
     }
 
     /// Time passes, what is due is handed to the archivist, and the archivist does all of it.
@@ -136,7 +137,7 @@ fn what_was_taken_up_again_is_not_forgotten_with_what_is_old() {
     }
     bench.keep(2000);
     bench.clock.fetch_add(55_000, Ordering::SeqCst);
-    bench.decide(Command::Retry(id)).unwrap();
+    bench.decide(Command::Retry { id, resume_children: false }).unwrap();
     // By now it would be too old, had it not been retried; the archive has it as it ended.
     bench.keep(10_000);
     let mut bench = bench.again(1000);
@@ -150,7 +151,9 @@ fn what_is_too_old_is_gone_for_commands_before_it_is_gone_from_the_disk() {
     bench.terminate(id);
     bench.keep(2000);
     bench.clock.fetch_add(60_000, Ordering::SeqCst);
-    assert!(bench.decide(Command::Retry(id)).unwrap_err().contains("No such workflow"));
+    assert!(
+        bench.decide(Command::Retry { id, resume_children: false }).unwrap_err().contains("No such workflow")
+    );
 }
 
 #[test]

@@ -5,6 +5,84 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
+/// Routes that take no body.
+const BARE: [(&str, &[&str]); 4] = [
+    (
+        "PUT",
+        &[
+            "/api/workflow/bulk/pause",
+            "/api/workflow/bulk/resume",
+            "PUT",
+            "/api/workflow/bulk/restart",
+            "/api/workflow/bulk/retry",
+            "/api/workflow/bulk/terminate",
+            "POST",
+            "/api/workflow/bulk/remove",
+            "/api/workflow/bulk/terminate-remove",
+            "DELETE",
+            "/api/workflow/{}/pause",
+            "/api/workflow/{}/resume",
+            "/api/workflow/decide/{}",
+        ],
+    ),
+    (
+        "POST",
+        &[
+            "/api/workflow/{}/retry",
+            "/api/workflow/{}/restart",
+            "/api/workflow/{}/resetcallbacks",
+            "/api/admin/sweep/requeue/{}",
+            "/api/tasks/queue/requeue/{}",
+        ],
+    ),
+    (
+        "DELETE",
+        &[
+            "/api/workflow/{}",
+            "/api/workflow/{}/remove",
+            "/api/workflow/{}/terminate-remove",
+            "/api/metadata/taskdefs/{}",
+            "/api/metadata/workflow/{}/1",
+        ],
+    ),
+    (
+        "GET",
+        &[
+            "/api/workflow/{}",
+            "/api/workflow/{}/status",
+            "/api/workflow/{}/tasks",
+            "/api/workflow/w/correlated/{}",
+            "/api/workflow/running/{}",
+            "/api/workflow/search",
+            "/api/workflow/search-v2",
+            "/api/tasks/{}",
+            "/api/tasks/{}/log",
+            "/api/tasks/poll/{}",
+            "/api/tasks/poll/batch/{}",
+            "/api/tasks/queue/size",
+            "/api/tasks/queue/sizes",
+            "/api/tasks/queue/all",
+            "/api/tasks/queue/all/verbose",
+            "/api/tasks/queue/polldata",
+            "/api/tasks/queue/polldata/all",
+            "/api/metadata/taskdefs",
+            "/api/metadata/taskdefs/{}",
+            "/api/metadata/workflow",
+            "/api/metadata/workflow/{}",
+            "/api/metadata/workflow/{}/versions",
+            "/api/metadata/workflow/latest-versions",
+            "/api/metadata/workflow/names",
+            "/api/metadata/workflow/names-and-versions",
+            "/health",
+            "/api/health",
+            "/api/nothing/{}",
+        ],
+    ),
+];
+
+/// Routes that take a list of ids.
+const BULK: [(&str, &str); 0] = [];
+
 /// Every route, with a body that it takes. `{}` stands for an id or a name.
 pub fn endpoints() -> Vec<(&'static str, &'static str, Value)> {
     let ids = json!(["{}", "{}"]);
@@ -12,7 +90,7 @@ pub fn endpoints() -> Vec<(&'static str, &'static str, Value)> {
         "reasonForIncompletion": "r", "callbackAfterSeconds": 1, "workerId": "w", "extendLease": false,
         "logs": [{"log": "line", "createdTime": 1}]});
     let start = json!({"name": "w", "version": 1, "correlationId": "c", "input": {"k": {"v": 1}}, "priority": 3,
-        "createdBy": "me", "taskToDomain": {"a": "d"}, "workflowDef": workflow_def()});
+        "createdBy": "me", "taskToDomain": {"a": "d"}, "idempotencyKey": "k", "idempotencyStrategy": "RETURN_EXISTING", "workflowDef": workflow_def()});
     let rerun = json!({"reRunFromWorkflowId": "{}", "reRunFromTaskId": "{}", "taskInput": {"a": 1},
         "workflowInput": {"b": 2}, "correlationId": "d"});
     let mut all = vec![
@@ -21,7 +99,7 @@ pub fn endpoints() -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "/api/metadata/workflow", workflow_def()),
         ("PUT", "/api/metadata/workflow", json!([workflow_def()])),
         ("POST", "/api/metadata/workflow/validate", workflow_def()),
-        ("POST", "/api/workflow", start),
+        ("POST", "/api/workflow", start.clone()),
         ("POST", "/api/workflow/{}", json!({"k": 1})),
         ("POST", "/api/workflow/{}/rerun", rerun),
         ("PUT", "/api/workflow/{}/skiptask/t3", json!({"taskInput": {"a": 1}, "taskOutput": {"b": 1}})),
@@ -29,70 +107,15 @@ pub fn endpoints() -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "/api/tasks", update.clone()),
         ("POST", "/api/tasks/update-v2", update),
         ("POST", "/api/tasks/{}/log", json!("a line")),
+        ("POST", "/api/tasks/{}/COMPLETED/signal", json!({"a": 1})),
+        ("POST", "/api/tasks/{}/FAILED/signal/sync", json!({"a": 1})),
+        ("POST", "/api/workflow/execute/w/1", start.clone()),
         ("POST", "/api/tasks/{}/t1/COMPLETED", json!({"a": 1})),
         ("POST", "/api/tasks/{}/t1/FAILED/sync", json!({"a": 1})),
     ];
-    for path in ["/api/workflow/bulk/pause", "/api/workflow/bulk/resume"] {
-        all.push(("PUT", path, ids.clone()));
-    }
-    for path in ["/api/workflow/bulk/restart", "/api/workflow/bulk/retry", "/api/workflow/bulk/terminate"] {
-        all.push(("POST", path, ids.clone()));
-    }
-    for path in ["/api/workflow/bulk/remove", "/api/workflow/bulk/terminate-remove"] {
-        all.push(("DELETE", path, ids.clone()));
-    }
-    for path in ["/api/workflow/{}/pause", "/api/workflow/{}/resume", "/api/workflow/decide/{}"] {
-        all.push(("PUT", path, Value::Null));
-    }
-    for path in [
-        "/api/workflow/{}/retry",
-        "/api/workflow/{}/restart",
-        "/api/workflow/{}/resetcallbacks",
-        "/api/admin/sweep/requeue/{}",
-        "/api/tasks/queue/requeue/{}",
-    ] {
-        all.push(("POST", path, Value::Null));
-    }
-    for path in [
-        "/api/workflow/{}",
-        "/api/workflow/{}/remove",
-        "/api/workflow/{}/terminate-remove",
-        "/api/metadata/taskdefs/{}",
-        "/api/metadata/workflow/{}/1",
-    ] {
-        all.push(("DELETE", path, Value::Null));
-    }
-    for path in [
-        "/api/workflow/{}",
-        "/api/workflow/{}/status",
-        "/api/workflow/{}/tasks",
-        "/api/workflow/w/correlated/{}",
-        "/api/workflow/running/{}",
-        "/api/workflow/search",
-        "/api/workflow/search-v2",
-        "/api/tasks/{}",
-        "/api/tasks/{}/log",
-        "/api/tasks/poll/{}",
-        "/api/tasks/poll/batch/{}",
-        "/api/tasks/queue/size",
-        "/api/tasks/queue/sizes",
-        "/api/tasks/queue/all",
-        "/api/tasks/queue/all/verbose",
-        "/api/tasks/queue/polldata",
-        "/api/tasks/queue/polldata/all",
-        "/api/metadata/taskdefs",
-        "/api/metadata/taskdefs/{}",
-        "/api/metadata/workflow",
-        "/api/metadata/workflow/{}",
-        "/api/metadata/workflow/{}/versions",
-        "/api/metadata/workflow/latest-versions",
-        "/api/metadata/workflow/names",
-        "/api/metadata/workflow/names-and-versions",
-        "/health",
-        "/api/health",
-        "/api/nothing/{}",
-    ] {
-        all.push(("GET", path, Value::Null));
+    all.extend(BULK.map(|(method, path)| (method, path, ids.clone())));
+    for (method, paths) in BARE {
+        all.extend(paths.iter().map(|path| (method, *path, Value::Null)));
     }
     all
 }
@@ -177,7 +200,7 @@ impl Asked {
             return (method, path, Vec::new());
         }
         let mut body = fill(&mutated(body, &self.changes).to_string()).into_bytes();
-        for (place, byte) in &self.bytes {
+        for (place, byte) in self.bytes.iter().take(body.len()) {
             let place = place.index(body.len());
             body[place] = *byte;
         }

@@ -6,7 +6,7 @@ use crate::plants::Plant;
 use crate::requests::{Answer, Asked, Look, Subject, Wish};
 use crate::world::World;
 use serde_json::{Value, json};
-use shakedown_engine::machine::command::{Command, Report, StartWorkflow, TaskUpdate};
+use shakedown_engine::machine::command::{Command, KeyTaken, Report, StartWorkflow, TaskUpdate};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
 use shakedown_engine::machine::polls::Polled;
@@ -49,7 +49,14 @@ impl World {
         let correlation_id = Some(correlation.as_str().into());
         let start = Start { input: input.into(), correlation_id, ..Start::default() };
         let seed = self.dice.bits();
-        let start = StartWorkflow { name: name.to_owned(), version: None, inline: None, start, seed };
+        let start = StartWorkflow {
+            name: name.to_owned(),
+            version: None,
+            inline: None,
+            start,
+            taken: KeyTaken::default(),
+            seed,
+        };
         let (look, answer) = self.look(Subject::Started);
         self.tell(format!("start {name} as {correlation}"));
         self.ask(
@@ -67,8 +74,8 @@ impl World {
         let command = match &what {
             What::Pause => Command::Pause(id),
             What::Resume => Command::Resume(id),
-            What::Retry => Command::Retry(id),
-            What::Terminate => Command::Terminate { id, reason: None },
+            What::Retry => Command::Retry { id, resume_children: false },
+            What::Terminate => Command::Terminate { id, reason: None, alarm: false },
             What::Extend { seq } => Command::ExtendLease { task: id.task(*seq) },
             What::Report { seq, status, output } => self.update(id.task(*seq), status, output),
         };

@@ -172,6 +172,10 @@ impl Archive for LyingArchive {
         Ok(loaded)
     }
 
+    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
+        self.inner.keyed(name, key)
+    }
+
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
         self.inner.recover(running)
     }

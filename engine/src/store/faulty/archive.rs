@@ -134,6 +134,10 @@ impl Archive for FaultyArchive {
         self.read(|archive| archive.load(id))
     }
 
+    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
+        self.read(|archive| archive.keyed(name, key))
+    }
+
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
         self.read(|archive| archive.recover(running))
     }
