@@ -6,6 +6,7 @@
 use super::definition::{Kind, TaskDef, WorkflowDef, WorkflowTask};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 /// Position of a task in [`Snapshot::nodes`].
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub has_children: bool,
     /// The definition as JSON.
     pub json: Box<RawValue>,
+    /// The same for snapshots of equal definitions.
+    pub hash: u64,
     by_reference: BTreeMap<String, NodeIndex>,
 }
 
@@ -65,6 +68,12 @@ impl Node {
             Kind::Wait => "WAIT",
             Kind::SubWorkflow => "SUB_WORKFLOW",
         }
+    }
+}
+
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.def == other.def && self.task_defs == other.task_defs
     }
 }
 
@@ -92,9 +101,10 @@ impl Snapshot {
             .map(Arc::new);
         }
         let json = raw(&def);
+        let hash = hash(json.get(), &task_defs);
         let top = nodes.iter().zip(0..).filter(|(node, _)| node.within.is_none()).map(|(_, at)| at).collect();
         let has_children = nodes.iter().any(|node| node.kind == Kind::SubWorkflow);
-        Self { def, task_defs, nodes, top, has_children, json, by_reference }
+        Self { def, task_defs, nodes, top, has_children, json, hash, by_reference }
     }
 
     /// What a workflow has until it is attached to its definitions.
@@ -155,6 +165,14 @@ fn flatten(tasks: &[WorkflowTask], within: Option<NodeIndex>, nodes: &mut Vec<No
         first = first.or(Some(index));
     }
     first
+}
+
+/// Never stored, so it may differ between versions of the standard library.
+fn hash(def: &str, task_defs: &BTreeMap<String, TaskDef>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    def.hash(&mut hasher);
+    raw(task_defs).get().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct State {
     catalogue: Catalogue,
     snapshots: BTreeMap<SnapshotNumber, Arc<Snapshot>>,
+    /// Their numbers by hash: equal definitions share a snapshot.
+    hashes: BTreeMap<u64, Vec<SnapshotNumber>>,
     /// Those that run, and those that ended and have not been archived yet.
     /// Boxed: half of such a map is empty room, which is small for a pointer.
     workflows: BTreeMap<WorkflowId, Box<Workflow>>,
@@ -135,6 +137,14 @@ impl State {
         &self.snapshots
     }
 
+    /// The snapshot that equals `wanted`, if there is one.
+    #[must_use]
+    pub fn snapshot_like(&self, wanted: &Snapshot) -> Option<(SnapshotNumber, &Arc<Snapshot>)> {
+        let numbers = self.hashes.get(&wanted.hash)?.iter();
+        let alike = numbers.filter_map(|number| Some((*number, self.snapshot(*number)?)));
+        alike.into_iter().find(|(_, snapshot)| snapshot.as_ref() == wanted)
+    }
+
     /// A snapshot by number.
     #[must_use]
     pub fn snapshot(&self, number: SnapshotNumber) -> Option<&Arc<Snapshot>> {
@@ -171,7 +181,7 @@ impl State {
         last_at: u64,
     ) {
         self.catalogue = catalogue;
-        self.snapshots = snapshots;
+        snapshots.into_iter().for_each(|(number, snapshot)| self.keep(number, snapshot));
         self.last_at = last_at;
     }
 
@@ -216,6 +226,14 @@ impl State {
         Some(workflow)
     }
 
+    fn keep(&mut self, number: SnapshotNumber, snapshot: Arc<Snapshot>) {
+        let alike = self.hashes.entry(snapshot.hash).or_default();
+        if !alike.contains(&number) {
+            alike.push(number);
+        }
+        self.snapshots.insert(number, snapshot);
+    }
+
     /// Applies one event.
     pub fn evolve(&mut self, event: &Event) {
         self.last_at = self.last_at.max(event.at());
@@ -241,7 +259,7 @@ impl State {
                 let snapshot = Snapshot::new((**def).clone(), task_defs.clone());
                 self.catalogue.keep(*number, &snapshot, *inline);
                 self.catalogue.as_of = as_of;
-                self.snapshots.insert(*number, Arc::new(snapshot));
+                self.keep(*number, Arc::new(snapshot));
             }
             Event::WorkflowStarted { at, id, snapshot, start } => {
                 let Some(definitions) = self.snapshots.get(snapshot) else { return };

@@ -78,7 +78,7 @@ fn children_exist(state: &State, snapshot: &Snapshot) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The snapshot to run under: the current one, or a new one with the event that keeps it.
+/// The snapshot to run under: the current one, one that is equal, or a new one with the event that keeps it.
 pub fn definitions(
     state: &State,
     def: &WorkflowDef,
@@ -88,12 +88,19 @@ pub fn definitions(
     if let Some((number, snapshot)) = current.and_then(|number| Some((number, state.snapshot(number)?))) {
         return (Vec::new(), number, Arc::clone(snapshot));
     }
-    let number = state.catalogue().next_snapshot();
     let task_defs: BTreeMap<String, TaskDef> = Snapshot::task_names(def)
         .into_iter()
         .filter_map(|name| Some((name.clone(), state.catalogue().task_def(&name)?.def.as_ref().clone())))
         .collect();
-    let snapshot = Arc::new(Snapshot::new(def.clone(), task_defs.clone()));
+    let mut snapshot = Arc::new(Snapshot::new(def.clone(), task_defs.clone()));
+    let mut number = state.catalogue().next_snapshot();
+    if let Some((known, equal)) = state.snapshot_like(&snapshot) {
+        (number, snapshot) = (known, Arc::clone(equal));
+        if inline {
+            return (Vec::new(), number, snapshot);
+        }
+    }
+    // Said of a known one, this makes it the current one again.
     let kept = Event::DefinitionsKept { number, def: Box::new(def.clone()), task_defs, inline };
     (vec![kept], number, snapshot)
 }
