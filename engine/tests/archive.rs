@@ -228,7 +228,7 @@ fn population(picks: &[(u8, u8, u16)]) -> Slice {
     let mut state = State::default();
     let mut now = 1_000_000;
     let carry_out = |state: &mut State, command: Command, now: u64| {
-        let events = decide(state, command, now).unwrap();
+        let Ok(events) = decide(state, command, now) else { return None };
         events.iter().for_each(|event| state.evolve(event));
         events.iter().find_map(Event::workflow)
     };
@@ -241,10 +241,13 @@ fn population(picks: &[(u8, u8, u16)]) -> Slice {
     for (seed, (kind, fate, wait)) in (0..).zip(picks) {
         now += u64::from(*wait % 3);
         let correlation_id = (kind % 4 > 0).then(|| format!("c{}", kind % 4).into());
-        let start = Start { correlation_id, ..Start::default() };
+        // Every second one has a key, some of them one that another had before.
+        let key = (seed % 2 == 0).then(|| format!("k{}", seed % 16).into());
+        let start = Start { correlation_id, idempotency_key: key, ..Start::default() };
         let name = ["a", "ab", "b"][usize::from(*kind) % 3].to_owned();
-        let start = StartWorkflow { name, version: None, inline: None, start, taken: KeyTaken::Fail, seed };
-        let id = carry_out(&mut state, Command::StartWorkflow(Box::new(start)), now).unwrap();
+        let start =
+            StartWorkflow { name, version: None, inline: None, start, taken: KeyTaken::FailOnRunning, seed };
+        let Some(id) = carry_out(&mut state, Command::StartWorkflow(Box::new(start)), now) else { continue };
         match fate % 3 {
             0 => carry_out(
                 &mut state,
@@ -299,6 +302,9 @@ proptest! {
         let slice = population(&picks);
         on_disk.save(&slice).unwrap();
         in_memory.save(&slice).unwrap();
+        for (name, key) in (0..48).map(|n| (["a", "ab", "b"][n % 3], format!("k{}", n / 3))) {
+            prop_assert_eq!(on_disk.keyed(name, &key).unwrap(), in_memory.keyed(name, &key).unwrap());
+        }
         for (query, sort, start, size) in queries {
             let parsed = Query::parse(&query, &sort, start, size, false).unwrap();
             let (one, other) = (on_disk.search(&parsed).unwrap(), in_memory.search(&parsed).unwrap());

@@ -12,6 +12,7 @@ from types import FrameType
 
 import case_control
 import case_full_22
+import case_operations
 import case_workers
 import decorated
 from definitions import LEASED_TYPE, UNLEASED_TYPE
@@ -51,6 +52,16 @@ def prove_control(tally: Tally, stand: Stand) -> None:
     tally.case("refusals", lambda: case_control.says_what_is_wrong(stand))
 
 
+def prove_operations(tally: Tally, stand: Stand) -> None:
+    case_operations.prepare(stand)
+    tally.case("rerun, restart, skip", lambda: case_operations.does_again(stand))
+    tally.case("bulk", lambda: case_operations.acts_in_bulk(stand))
+    tally.case("logs", lambda: case_operations.keeps_logs(stand))
+    tally.case("domains", lambda: case_operations.keeps_to_domains(stand))
+    tally.case("execute", lambda: case_operations.waits_for_the_end(stand))
+    tally.case("sub-workflow", lambda: case_operations.has_children(stand))
+
+
 def prove_workers(tally: Tally, stand: Stand) -> None:
     ids = case_workers.start_all(stand)
     with stand.workers("special"):
@@ -59,6 +70,7 @@ def prove_workers(tally: Tally, stand: Stand) -> None:
         tally.case("in progress", lambda: case_workers.is_called_again(stand, ids["sdk_in_steps"]))
         prove_decorated(tally, stand, ids)
         prove_control(tally, stand)
+        prove_operations(tally, stand)
         tally.case("lease extended", lambda: case_workers.extends_its_lease(stand, ids[LEASED_TYPE]))
         tally.case("lease lost", lambda: case_workers.loses_its_lease(stand, ids[UNLEASED_TYPE]))
         tally.case("late result", lambda: case_workers.drops_the_late_result(stand, ids[UNLEASED_TYPE]))
@@ -85,6 +97,7 @@ def prove_all(tally: Tally, stand: Stand) -> None:
     tally.case("registration", lambda: case_full_22.registers(stand))
     tally.case("full-22 with two SIGKILLs", lambda: case_full_22.survives_kills(stand))
     prove_workers(tally, stand)
+    tally.case("idempotency", lambda: case_operations.starts_once(stand))
 
 
 def main() -> int:
