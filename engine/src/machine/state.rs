@@ -23,7 +23,7 @@ pub struct State {
     /// Boxed: half of such a map is empty room, which is small for a pointer.
     workflows: BTreeMap<WorkflowId, Box<Workflow>>,
     /// Workflows by the client's name for them, oldest first.
-    correlated: BTreeMap<Arc<str>, Vec<WorkflowId>>,
+    correlated: BTreeMap<Arc<str>, BTreeSet<WorkflowId>>,
     /// Workflows by name and idempotency key, oldest first.
     keyed: BTreeMap<(String, Arc<str>), BTreeSet<WorkflowId>>,
     indexes: Indexes,
@@ -33,6 +33,8 @@ pub struct State {
     polls: Polls,
     rates: Rates,
     last_at: u64,
+    /// Workflows that have not ended.
+    in_flight: usize,
     /// Position of the frame that the next events belong to.
     frame: u64,
 }
@@ -48,6 +50,18 @@ impl State {
     #[must_use]
     pub fn workflow(&self, id: WorkflowId) -> Option<&Workflow> {
         self.workflows.get(&id).map(Box::as_ref)
+    }
+
+    /// How many workflows have not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many workflows are in memory.
+    #[must_use]
+    pub fn in_memory(&self) -> usize {
+        self.workflows.len()
     }
 
     /// All workflows, oldest first.
@@ -188,10 +202,7 @@ impl State {
     /// Puts a workflow in that was saved, or has just started.
     pub fn restore(&mut self, workflow: Workflow) {
         if let Some(correlation_id) = &workflow.start.correlation_id {
-            let ids = self.correlated.entry(Arc::clone(correlation_id)).or_default();
-            if let Err(place) = ids.binary_search(&workflow.id) {
-                ids.insert(place, workflow.id);
-            }
+            self.correlated.entry(Arc::clone(correlation_id)).or_default().insert(workflow.id);
         }
         if let Some(key) = &workflow.start.idempotency_key {
             let key = (workflow.snapshot.def.name.clone(), Arc::clone(key));
@@ -199,17 +210,19 @@ impl State {
         }
         self.last_at = self.last_at.max(workflow.updated_at);
         self.insert(Entries::of_workflow(&workflow));
+        self.in_flight += usize::from(!workflow.status.is_terminal());
         self.workflows.insert(workflow.id, Box::new(workflow));
     }
 
     /// Takes a workflow out that was saved.
     pub fn evict(&mut self, id: WorkflowId) -> Option<Workflow> {
         let workflow = *self.workflows.remove(&id)?;
+        self.in_flight -= usize::from(!workflow.status.is_terminal());
         self.indexes.remove(&Entries::of_workflow(&workflow));
         if let Some(correlation_id) = &workflow.start.correlation_id
             && let Some(ids) = self.correlated.get_mut(correlation_id)
         {
-            ids.retain(|other| *other != id);
+            ids.remove(&id);
             if ids.is_empty() {
                 self.correlated.remove(correlation_id);
             }
@@ -232,6 +245,17 @@ impl State {
             alike.push(number);
         }
         self.snapshots.insert(number, snapshot);
+    }
+
+    /// Changes a workflow, and what follows from it with it.
+    fn change(&mut self, id: WorkflowId, change: impl FnOnce(&mut Workflow)) {
+        let Some(workflow) = self.workflows.get_mut(&id) else { return };
+        let before = Entries::of_workflow(workflow);
+        self.in_flight -= usize::from(!workflow.status.is_terminal());
+        change(workflow);
+        self.in_flight += usize::from(!workflow.status.is_terminal());
+        let after = Entries::of_workflow(workflow);
+        self.replace(&before, after);
     }
 
     /// Applies one event.
@@ -282,14 +306,10 @@ impl State {
                 workflow.as_of = as_of;
                 self.restore(workflow);
             }
-            Event::Workflow { at, id, change } => {
-                let Some(workflow) = self.workflows.get_mut(id) else { return };
-                let before = Entries::of_workflow(workflow);
+            Event::Workflow { at, id, change } => self.change(*id, |workflow| {
                 workflow.change(*at, change);
                 workflow.as_of = as_of;
-                let after = Entries::of_workflow(workflow);
-                self.replace(&before, after);
-            }
+            }),
             Event::Task { at, id, seq, change } => {
                 let Some(workflow) = self.workflows.get_mut(id) else { return };
                 if let (TaskChange::Started { .. }, Some(task)) = (change, workflow.task(*seq))

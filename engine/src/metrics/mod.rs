@@ -150,15 +150,14 @@ impl Now {
     /// Looks at the state.
     #[must_use]
     pub fn of(state: &State, now: u64) -> Self {
-        let open = state.workflows().filter(|workflow| !workflow.status.is_terminal());
         let queues = state.indexes().depths().filter(|(_, depth)| *depth > 0);
         let queues = queues.take(NAMES).map(|(queue, depth)| {
             let ready = state.indexes().next_ready(queue).map_or(now, |(at, _)| at);
             (queue.to_owned(), depth, now.saturating_sub(ready))
         });
         Self {
-            in_flight: open.count(),
-            in_memory: state.workflows().count(),
+            in_flight: state.in_flight(),
+            in_memory: state.in_memory(),
             position: state.frame(),
             queues: queues.collect(),
         }

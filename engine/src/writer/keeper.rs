@@ -22,6 +22,8 @@ const SHOWN_MS: u64 = 1000;
 const PROGRESS_MS: u64 = 15_000;
 /// What ended stays in memory for so long, milliseconds: somebody is likely to ask how it ended.
 const LINGER_MS: u64 = 500;
+/// Without room at the archivist's, it is looked for again after so long, milliseconds.
+const ROOM_MS: u64 = 10;
 /// Time between two looks for what is too old to keep, milliseconds.
 const PRUNE_EVERY_MS: u64 = 10_000;
 
@@ -51,6 +53,8 @@ pub(super) struct Keeper {
     low_water: u64,
     /// Those who wait until everything so far can be found.
     flushes: Vec<oneshot::Sender<()>>,
+    /// They wait for what changed in frames before this position.
+    flushed_below: u64,
     /// How long what ended is kept, milliseconds.
     retention_ms: Option<u64>,
     pruned_at: u64,
@@ -69,6 +73,7 @@ impl Keeper {
             catalogue: 0,
             low_water: 0,
             flushes: Vec::new(),
+            flushed_below: 0,
             retention_ms,
             pruned_at: 0,
         }
@@ -119,16 +124,9 @@ impl Keeper {
     }
 
     /// Answers when everything that is durable now can be found by a search.
-    pub fn flush(&mut self, to: oneshot::Sender<()>) {
+    pub fn flush(&mut self, to: oneshot::Sender<()>, position: u64) {
         self.flushes.push(to);
-        let waiting: Vec<WorkflowId> = self.unsaved.keys().copied().collect();
-        for id in waiting {
-            if let Some(unsaved) = self.unsaved.get_mut(&id) {
-                self.by_due.remove(&(unsaved.due, id));
-                unsaved.due = 0;
-                self.by_due.insert((0, id));
-            }
-        }
+        self.flushed_below = position;
     }
 
     /// One turn between two batches: lets go what is saved, hands over what is due. Answers the position before
@@ -149,8 +147,8 @@ impl Keeper {
         }
         if self.archivist.has_room() {
             let slice = self.slice(state, position, now);
-            let flushed = self.by_due.first().is_none_or(|(due, _)| *due > now);
-            let flushes = if flushed { std::mem::take(&mut self.flushes) } else { Vec::new() };
+            let flushes =
+                if self.to_flush().is_none() { std::mem::take(&mut self.flushes) } else { Vec::new() };
             if !slice.is_empty() || !flushes.is_empty() {
                 self.archivist.save(slice, flushes);
             }
@@ -168,7 +166,10 @@ impl Keeper {
     /// When something is due here, epoch milliseconds.
     pub fn next_due(&self, now: u64) -> Option<u64> {
         // Without room the archivist's next report is waited for.
-        let due = self.by_due.first().map(|(due, _)| if self.archivist.has_room() { *due } else { now + 10 });
+        if !self.archivist.has_room() {
+            return self.by_due.first().map(|_| now + ROOM_MS);
+        }
+        let due = self.by_due.first().map(|(due, _)| *due);
         due.into_iter().chain((!self.flushes.is_empty()).then_some(now)).min()
     }
 
@@ -200,11 +201,21 @@ impl Keeper {
         Some(unsaved)
     }
 
+    /// The first that somebody waits for.
+    fn to_flush(&self) -> Option<WorkflowId> {
+        let (since, id) = self.by_since.first()?;
+        (!self.flushes.is_empty() && *since < self.flushed_below).then_some(*id)
+    }
+
+    fn due(&self, now: u64) -> Option<WorkflowId> {
+        let (due, id) = self.by_due.first()?;
+        (*due <= now).then_some(*id)
+    }
+
     fn slice(&mut self, state: &State, position: u64, now: u64) -> Slice {
         let mut slice = Slice { removed: std::mem::take(&mut self.removed), ..Slice::default() };
         while slice.workflows.len() < SLICE
-            && let Some((due, id)) = self.by_due.first().copied()
-            && due <= now
+            && let Some(id) = self.to_flush().or_else(|| self.due(now))
         {
             self.take(id);
             slice.workflows.extend(state.workflow(id).cloned());

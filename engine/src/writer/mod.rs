@@ -227,7 +227,7 @@ impl Writer {
         }
         changed.into_iter().for_each(|id| self.keeper.changed(&self.state, id, position, now));
         read_back.into_iter().for_each(|id| self.keeper.let_go_again(&mut self.state, id));
-        flushes.into_iter().for_each(|to| self.keeper.flush(to));
+        flushes.into_iter().for_each(|to| self.keeper.flush(to, self.position));
         self.keep(now)
     }
 
