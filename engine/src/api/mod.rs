@@ -6,6 +6,7 @@ pub mod query;
 mod v1;
 
 use crate::archive::{Archive, ArchiveError};
+use crate::machine::State;
 use crate::machine::id::WorkflowId;
 use crate::machine::workflow::Workflow;
 use crate::metrics::Metrics;
@@ -33,8 +34,12 @@ impl Api {
     /// # Errors
     /// [`Problem`] when neither can be read.
     pub async fn workflow(&self, id: WorkflowId) -> Result<Option<Workflow>, Problem> {
-        match self.writer.read(move |state| state.workflow(id).cloned()).await? {
-            Some(found) => Ok(Some(found)),
+        let look = move |state: &State| {
+            let is_known = state.removed().contains(&id) || state.workflow(id).is_some();
+            is_known.then(|| state.workflow(id).cloned())
+        };
+        match self.writer.read(look).await? {
+            Some(found) => Ok(found),
             // A workflow leaves memory only after it can be read there.
             None => self.archived(move |archive| archive.load(id)).await,
         }

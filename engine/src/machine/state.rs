@@ -26,6 +26,8 @@ pub struct State {
     correlated: BTreeMap<Arc<str>, BTreeSet<WorkflowId>>,
     /// Workflows by name and idempotency key, oldest first.
     keyed: BTreeMap<(String, Arc<str>), BTreeSet<WorkflowId>>,
+    /// Workflows that were removed and may still be in the archive.
+    removed: BTreeSet<WorkflowId>,
     indexes: Indexes,
     /// Queues that got a task since they were last asked for.
     touched: BTreeSet<Arc<str>>,
@@ -199,6 +201,17 @@ impl State {
         self.last_at = last_at;
     }
 
+    /// Workflows that were removed; what the archive says of them does not count.
+    #[must_use]
+    pub fn removed(&self) -> &BTreeSet<WorkflowId> {
+        &self.removed
+    }
+
+    /// The archive has them no more.
+    pub fn forget_removed(&mut self, ids: &[WorkflowId]) {
+        self.removed.retain(|id| !ids.contains(id));
+    }
+
     /// Puts a workflow in that was saved, or has just started.
     pub fn restore(&mut self, workflow: Workflow) {
         if let Some(correlation_id) = &workflow.start.correlation_id {
@@ -263,28 +276,11 @@ impl State {
         self.last_at = self.last_at.max(event.at());
         let as_of = self.frame + 1;
         match event {
-            Event::TaskDefsSaved { at, defs } => {
-                self.catalogue.save_task_defs(*at, defs);
-                self.catalogue.as_of = as_of;
-            }
-            Event::WorkflowDefSaved { at, def } => {
-                self.catalogue.save_workflow_def(*at, def);
-                self.catalogue.as_of = as_of;
-            }
-            Event::TaskDefRemoved { name, .. } => {
-                self.catalogue.remove_task_def(name);
-                self.catalogue.as_of = as_of;
-            }
-            Event::WorkflowDefRemoved { name, version, .. } => {
-                self.catalogue.remove_workflow_def(name, *version);
-                self.catalogue.as_of = as_of;
-            }
-            Event::DefinitionsKept { number, def, task_defs, inline } => {
-                let snapshot = Snapshot::new((**def).clone(), task_defs.clone());
-                self.catalogue.keep(*number, &snapshot, *inline);
-                self.catalogue.as_of = as_of;
-                self.keep(*number, Arc::new(snapshot));
-            }
+            Event::TaskDefsSaved { .. }
+            | Event::WorkflowDefSaved { .. }
+            | Event::TaskDefRemoved { .. }
+            | Event::WorkflowDefRemoved { .. }
+            | Event::DefinitionsKept { .. } => self.evolve_definitions(event, as_of),
             Event::WorkflowStarted { at, id, snapshot, start } => {
                 let Some(definitions) = self.snapshots.get(snapshot) else { return };
                 let start = (**start).clone();
@@ -299,7 +295,10 @@ impl State {
                 anew.as_of = as_of;
                 self.restore(anew);
             }
-            Event::WorkflowRemoved { id, .. } => drop(self.evict(*id)),
+            Event::WorkflowRemoved { id, .. } => {
+                self.evict(*id);
+                self.removed.insert(*id);
+            }
             Event::Workflow { at, id, change: change @ WorkflowChange::Relabeled { .. } } => {
                 let Some(mut workflow) = self.evict(*id) else { return };
                 workflow.change(*at, change);
@@ -324,6 +323,31 @@ impl State {
                 let after = Entries::of_task(workflow, *seq);
                 self.replace(&before, after);
             }
+        }
+    }
+
+    /// Applies an event that changes definitions.
+    fn evolve_definitions(&mut self, event: &Event, as_of: u64) {
+        self.catalogue.as_of = as_of;
+        match event {
+            Event::TaskDefsSaved { at, defs } => {
+                self.catalogue.save_task_defs(*at, defs);
+            }
+            Event::WorkflowDefSaved { at, def } => {
+                self.catalogue.save_workflow_def(*at, def);
+            }
+            Event::TaskDefRemoved { name, .. } => {
+                self.catalogue.remove_task_def(name);
+            }
+            Event::WorkflowDefRemoved { name, version, .. } => {
+                self.catalogue.remove_workflow_def(name, *version);
+            }
+            Event::DefinitionsKept { number, def, task_defs, inline } => {
+                let snapshot = Snapshot::new((**def).clone(), task_defs.clone());
+                self.catalogue.keep(*number, &snapshot, *inline);
+                self.keep(*number, Arc::new(snapshot));
+            }
+            _ => {}
         }
     }
 

@@ -22,8 +22,8 @@ const PRUNE: usize = 500;
 
 /// What became of an order.
 pub(super) enum Report {
-    /// These workflows are saved as of these positions, and have ended.
-    Saved(Vec<(WorkflowId, u64)>),
+    /// These workflows are saved as of these positions, and have ended; those are removed.
+    Saved(Vec<(WorkflowId, u64)>, Vec<WorkflowId>),
     /// Frames before this position are not needed any more.
     Durable(u64),
     /// Saving failed in a way that does not mend itself.
@@ -170,9 +170,10 @@ impl Desk {
         if !slice.is_empty() {
             self.while_full(|archive| archive.save(slice))?;
             let ended = slice.workflows.iter().filter(|workflow| workflow.status.is_terminal());
-            drop(
-                self.tell.send(Report::Saved(ended.map(|workflow| (workflow.id, workflow.as_of)).collect())),
-            );
+            drop(self.tell.send(Report::Saved(
+                ended.map(|workflow| (workflow.id, workflow.as_of)).collect(),
+                slice.removed.clone(),
+            )));
             self.low_water = Some(slice.low_water);
             self.unsynced += 1;
         }

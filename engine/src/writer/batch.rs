@@ -281,8 +281,12 @@ impl<'a> Batch<'a> {
                 return;
             }
             self.settled += 1;
-            // Nothing that is owed is refused.
-            let _ = self.carry_out(Command::Settle);
+            // Nothing that is owed is refused, and doing it takes it off the list.
+            let done = self.carry_out(Command::Settle).unwrap_or_default();
+            debug_assert!(!done.is_empty(), "something owed was not done");
+            if done.is_empty() {
+                return;
+            }
         }
     }
 
@@ -325,7 +329,7 @@ impl<'a> Batch<'a> {
 
     /// A workflow that ended and left memory comes back from the archive.
     fn read_back(&mut self, id: WorkflowId) {
-        if self.state.workflow(id).is_some() {
+        if self.state.workflow(id).is_some() || self.state.removed().contains(&id) {
             return;
         }
         match self.archive.load(id) {

@@ -138,8 +138,9 @@ impl Keeper {
         let mut forget = None;
         while let Some(report) = self.archivist.report() {
             match report {
-                Report::Saved(ended) => {
-                    ended.into_iter().for_each(|(id, as_of)| self.let_go(state, id, as_of))
+                Report::Saved(ended, removed) => {
+                    ended.into_iter().for_each(|(id, as_of)| self.let_go(state, id, as_of));
+                    state.forget_removed(&removed);
                 }
                 Report::Durable(low_water) => forget = Some(low_water),
                 Report::Failed(error) => return Err(error),

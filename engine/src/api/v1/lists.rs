@@ -52,9 +52,9 @@ impl Shown {
                 let found = state.correlated(&of, &id).cloned().collect::<Vec<_>>();
                 (id, found)
             });
-            named.collect::<BTreeMap<_, _>>()
+            (named.collect::<BTreeMap<_, _>>(), state.removed().clone())
         };
-        let mut found = api.writer.read(look).await?;
+        let (mut found, removed) = api.writer.read(look).await?;
         if !self.closed_too {
             let is_running = |workflow: &Workflow| workflow.status == WorkflowStatus::Running;
             found.values_mut().for_each(|workflows| workflows.retain(is_running));
@@ -69,7 +69,9 @@ impl Shown {
             let here = found.entry(id).or_default();
             // What is still in memory is newer there.
             let in_memory: BTreeSet<_> = here.iter().map(|workflow| workflow.id).collect();
-            here.extend(archived.into_iter().filter(|workflow| !in_memory.contains(&workflow.id)));
+            let is_new =
+                |workflow: &Workflow| !in_memory.contains(&workflow.id) && !removed.contains(&workflow.id);
+            here.extend(archived.into_iter().filter(is_new));
             here.sort_by_key(|workflow| workflow.id);
         }
         Ok(found)
