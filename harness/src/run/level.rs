@@ -1,6 +1,7 @@
 //! One level of load: slots set, the load child run to its end, its records taken over.
 
 use super::Stage;
+use super::watchdog::Watchdog;
 use crate::clock;
 use crate::journal;
 use crate::load::child::{self, LoadChild};
@@ -68,7 +69,11 @@ async fn look_after(
     load: &mut LoadChild,
 ) -> anyhow::Result<Option<String>> {
     let done_before = fleet.executions();
-    let mut watchdog = Watchdog::new(level, stage.plan.longest_s(level, stage.order.speed));
+    let longest_s = stage.plan.longest_s(level, stage.order.speed);
+    // A stage of nothing is no standstill, and neither is a single long task.
+    let pauses_s = level.open.as_ref().map_or(0.0, Open::length_s);
+    let patience = Duration::from_secs_f64(level.drain_s + longest_s + pauses_s) + STANDSTILL;
+    let mut watchdog = Watchdog::new(patience, clock::now_ns());
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -83,7 +88,7 @@ async fn look_after(
             return Ok(Some(why));
         }
         let written = std::fs::metadata(&load.records).map_or(0, |file| file.len());
-        if let Some(why) = watchdog.bites((fleet.executions(), written)) {
+        if let Some(why) = watchdog.bites((fleet.executions(), written), clock::now_ns()) {
             return Ok(Some(format!("the load of level {} {why}", level.name)));
         }
     }
@@ -119,33 +124,6 @@ fn spec(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadSpec> {
         },
         drain_ns: real_ns(level.drain_s, 1.0),
     })
-}
-
-/// Ends a level that doesn't get on: no task was taken and the load has seen nothing for too long.
-struct Watchdog {
-    patience: Duration,
-    seen: (u64, u64),
-    since_ns: u64,
-}
-
-impl Watchdog {
-    fn new(level: &Level, longest_s: f64) -> Self {
-        // A stage of nothing is no standstill, and neither is a single long task.
-        let pauses_s = level.open.as_ref().map_or(0.0, Open::length_s);
-        let patience = Duration::from_secs_f64(level.drain_s + longest_s + pauses_s) + STANDSTILL;
-        Self { patience, seen: (0, 0), since_ns: clock::now_ns() }
-    }
-
-    /// Says why the level is to end, when what is done has not grown for too long.
-    fn bites(&mut self, done: (u64, u64)) -> Option<String> {
-        let now_ns = clock::now_ns();
-        if done != self.seen {
-            (self.seen, self.since_ns) = (done, now_ns);
-        }
-        let still = now_ns - self.since_ns;
-        (still > clock::nanos(self.patience))
-            .then(|| format!("did nothing for {:?}", Duration::from_nanos(still)))
-    }
 }
 
 /// What the load child recorded.

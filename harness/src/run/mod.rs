@@ -13,6 +13,7 @@ mod provision;
 mod settle;
 mod steady;
 mod usage;
+mod watchdog;
 
 use crate::clock;
 use crate::failure::{Blame, Result};
