@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use serde_json::json;
-use shakedown_engine::machine::command::{Command, KeyTaken, StartWorkflow};
+use shakedown_engine::machine::command::{Command, KeyTaken, OpenWorkflow, StartWorkflow};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::WorkflowId;
 use shakedown_engine::machine::{Event, Rejection, State};
@@ -166,4 +166,17 @@ fn a_search_is_answered_when_the_disk_is_full() {
     let save = Request::Decide(save, Box::new(Note::default()));
     bench.writer.step(&mut VecDeque::from([save, Request::Flush(to)])).unwrap();
     assert!(flushed.try_recv().is_ok(), "it goes on with what there is");
+}
+
+#[test]
+fn what_was_removed_stays_removed_before_the_archive_knows() {
+    let mut bench = Bench::new(None);
+    let id = bench.start().unwrap();
+    bench.terminate(id);
+    bench.keep(2000);
+    bench.decide(Command::Remove { id, open: OpenWorkflow::Refuse }).unwrap();
+    let retry = Command::Retry { id, resume_children: false };
+    assert!(bench.decide(retry.clone()).unwrap_err().contains("No such workflow"));
+    let mut bench = bench.again(1000);
+    assert!(bench.decide(retry).unwrap_err().contains("No such workflow"));
 }

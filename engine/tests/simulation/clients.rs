@@ -6,7 +6,9 @@ use crate::plants::Plant;
 use crate::requests::{Answer, Asked, Look, Subject, Wish};
 use crate::world::World;
 use serde_json::{Value, json};
-use shakedown_engine::machine::command::{Command, KeyTaken, Report, StartWorkflow, TaskUpdate};
+use shakedown_engine::machine::command::{
+    Command, KeyTaken, OpenWorkflow, Report, StartWorkflow, TaskUpdate,
+};
 use shakedown_engine::machine::event::Start;
 use shakedown_engine::machine::id::{TaskId, WorkflowId};
 use shakedown_engine::machine::polls::Polled;
@@ -75,6 +77,9 @@ impl World {
             What::Pause => Command::Pause(id),
             What::Resume => Command::Resume(id),
             What::Retry => Command::Retry { id, resume_children: false },
+            What::Restart => Command::Restart { id, latest: false },
+            What::ResetCallbacks => Command::ResetCallbacks(id),
+            What::Remove => Command::Remove { id, open: OpenWorkflow::Refuse },
             What::Terminate => Command::Terminate { id, reason: None, alarm: false },
             What::Extend { seq } => Command::ExtendLease { task: id.task(*seq) },
             What::Report { seq, status, output } => self.update(id.task(*seq), status, output),

@@ -120,6 +120,10 @@ impl World {
     }
 
     fn hear_change(&mut self, number: u64, id: WorkflowId, what: &What, seen: &Seen) -> Told {
+        if *what == What::Remove {
+            self.oracle.removed(id);
+            return Ok(());
+        }
         let Some(workflow) = &seen.workflow else { return self.oracle.miss(id, self.now()) };
         let shown = view(workflow);
         self.tell(format!("{number} done: {}", shown.status));
@@ -141,6 +145,9 @@ impl World {
         let missing = matches!(failure, Failure::Rejected(Rejection::NotFound(_)));
         let Some(id) = id else { return if missing { Err(failure.to_string()) } else { Ok(()) } };
         self.oracle.refuse(number, id);
+        if failure.to_string().starts_with("No such task") && self.oracle.may_lack_records(id) {
+            return Ok(());
+        }
         if missing { self.oracle.miss(id, self.now()) } else { Ok(()) }
     }
 
@@ -153,6 +160,9 @@ impl World {
         let moment = self.moment(number);
         if let Some(workflow) = &seen.workflow {
             return self.oracle.show(id, view(workflow), moment);
+        }
+        if seen.removed {
+            return self.oracle.miss(id, self.now());
         }
         let Some((_, archive)) = &self.engine else { return Ok(()) };
         match archive.load(id) {

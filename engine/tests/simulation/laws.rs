@@ -18,8 +18,8 @@ impl Claim {
     pub fn may_end(&self, seq: u32) -> bool {
         match &self.what {
             What::Report { seq: of, .. } => *of == seq,
-            What::Terminate | What::Retry | What::Resume => true,
-            What::Pause | What::Extend { .. } => false,
+            What::Terminate | What::Retry | What::Resume | What::Restart | What::Remove => true,
+            What::Pause | What::ResetCallbacks | What::Extend { .. } => false,
         }
     }
 }
@@ -71,7 +71,8 @@ impl Known {
                 format!("{} ended well {good} times, is open {open} times", part.reference)
             })?;
         }
-        for (record, seq) in view.records.iter().zip(1..).filter(|(record, _)| record.by_worker) {
+        for record in view.records.iter().filter(|record| record.by_worker) {
+            let seq = record.seq;
             let part = self.plot.part(&record.reference).ok_or("a record of no part")?;
             self.record(view, record, seq, part).map_err(|why| format!("record {seq}: {why}"))?;
         }
@@ -145,7 +146,11 @@ impl Known {
         }
         hold(moment.now < self.due(view), || "it should have timed out".to_owned())?;
         for (seq, hand) in &self.hands {
-            let record = view.records.get(*seq as usize - 1).ok_or("a record that was handed out is gone")?;
+            // Only a restart takes records away.
+            let Some(record) = view.record(*seq) else {
+                hold(self.claimed(|claim| claim.what == What::Restart), || format!("record {seq} is gone"))?;
+                continue;
+            };
             let over = moment.now >= self.over_at(hand, hand.maybe_sign.max(hand.last_at));
             hold(record.status != "IN_PROGRESS" || record.polls > hand.polls || !over, || {
                 format!("the lease of record {seq} ran out")
@@ -157,9 +162,16 @@ impl Known {
     /// What was shown before stays so, unless somebody asked for a change.
     pub fn follows(&self, number: u64, before: &View, view: &View) -> Judged {
         let asked = |what: What| self.claimed(|claim| claim.number > number && claim.what == what);
-        hold(view.updated_at >= before.updated_at && view.created_at == before.created_at, || {
-            "it went back in time".to_owned()
-        })?;
+        hold(view.updated_at >= before.updated_at, || "it went back in time".to_owned())?;
+        let last = before.records.last().map_or(0, |record| record.seq);
+        let is_new = |record: &Record| record.seq > last;
+        let restart = |claim: &Claim| {
+            claim.number > number && claim.at == view.created_at && claim.what == What::Restart
+        };
+        if self.claimed(restart) && view.records.first().is_some_and(is_new) {
+            return hold(view.records.iter().all(is_new), || "a restart left records".to_owned());
+        }
+        hold(view.created_at == before.created_at, || "it began anew".to_owned())?;
         let revival = |claim: &Claim| {
             claim.number > number
                 && claim.at == view.retried_at
@@ -176,15 +188,15 @@ impl Known {
         };
         hold(stays, || format!("it can't go from {} to {}", before.status, view.status))?;
         hold(view.records.len() >= before.records.len(), || "records are gone".to_owned())?;
-        for ((old, new), seq) in before.records.iter().zip(&view.records).zip(1..) {
+        for (old, new) in before.records.iter().zip(&view.records) {
+            let seq = old.seq;
             self.record_follows(old, new, seq, revived).map_err(|why| format!("record {seq}: {why}"))?;
         }
         Ok(())
     }
 
     pub fn record_follows(&self, old: &Record, new: &Record, seq: u32, revived: bool) -> Judged {
-        let same =
-            (&old.reference, old.attempt, old.by_worker) == (&new.reference, new.attempt, new.by_worker);
+        let same = (old.seq, &old.reference, old.attempt) == (new.seq, &new.reference, new.attempt);
         hold(same && new.polls >= old.polls, || "it is another one, or was polled less".to_owned())?;
         let forgiven = new.status == "COMPLETED_WITH_ERRORS" && old.status != "COMPLETED";
         let reopened = !old.by_worker && old.status == "CANCELED" && revived;

@@ -15,6 +15,9 @@ pub enum What {
     Pause,
     Resume,
     Retry,
+    Restart,
+    ResetCallbacks,
+    Remove,
     Terminate,
     Report { seq: u32, status: &'static str, output: Value },
     Extend { seq: u32 },
@@ -34,6 +37,7 @@ pub struct View {
 /// A task record as a client reads it.
 #[derive(Debug, Clone)]
 pub struct Record {
+    pub seq: u32,
     pub reference: String,
     pub by_worker: bool,
     pub attempt: u32,
@@ -85,6 +89,8 @@ pub struct Known {
     pub hands: BTreeMap<u32, Hand>,
     /// It was not found, and need not be.
     pub gone: bool,
+    /// Its removal was acknowledged.
+    pub removed: bool,
 }
 
 pub struct Oracle {
@@ -106,6 +112,12 @@ pub fn is_success(status: &str) -> bool {
     matches!(status, "COMPLETED" | "COMPLETED_WITH_ERRORS")
 }
 
+impl View {
+    pub fn record(&self, seq: u32) -> Option<&Record> {
+        self.records.iter().find(|record| record.seq == seq)
+    }
+}
+
 impl Oracle {
     /// One that knows nothing yet; what ended may be forgotten after `retention` milliseconds.
     pub fn new(retention: Option<u64>) -> Self {
@@ -114,7 +126,14 @@ impl Oracle {
 
     /// A workflow exists: its start was acknowledged, or found out.
     pub fn exists(&mut self, id: WorkflowId, plot: &'static Plot) {
-        let fresh = || Known { plot, seen: None, claims: Vec::new(), hands: BTreeMap::new(), gone: false };
+        let fresh = || Known {
+            plot,
+            seen: None,
+            claims: Vec::new(),
+            hands: BTreeMap::new(),
+            gone: false,
+            removed: false,
+        };
         self.known.entry(id).or_insert_with(fresh);
     }
 
@@ -128,9 +147,10 @@ impl Oracle {
     }
 
     /// Workflows that a search must find, and those that it may find.
-    pub fn found(&self, now: u64) -> (usize, usize) {
-        let must = self.known.values().filter(|known| !self.may_be_forgotten(known, now)).count();
-        (must, self.known.len())
+    pub fn found(&self, now: u64) -> (Vec<WorkflowId>, Vec<WorkflowId>) {
+        let may: Vec<_> = self.known.iter().filter(|(_, known)| !known.removed).collect();
+        let must = may.iter().filter(|(_, known)| !self.may_be_forgotten(known, now)).map(|(id, _)| **id);
+        (must.collect(), may.iter().map(|(id, _)| **id).collect())
     }
 
     pub fn ask(&mut self, number: u64, id: WorkflowId, what: What, at: u64) {
@@ -155,12 +175,13 @@ impl Oracle {
         let holds = match what {
             What::Pause => view.status == "PAUSED",
             What::Terminate => view.status == "TERMINATED",
+            What::Restart => view.created_at == now && !is_terminal(view.status),
+            What::ResetCallbacks | What::Remove => true,
             What::Resume | What::Retry => view.retried_at == now,
             What::Report { seq, status, .. } => self.took(id, *seq, status, view, now),
             What::Extend { seq } => {
                 let hand = self.known.get_mut(&id).and_then(|known| known.hands.get_mut(seq));
-                let open =
-                    view.records.get(*seq as usize - 1).filter(|record| record.status == "IN_PROGRESS");
+                let open = view.record(*seq).filter(|record| record.status == "IN_PROGRESS");
                 // A lease that is over is not extended.
                 if let (Some(hand), Some(_)) = (hand, open) {
                     hand.sure_sign = now;
@@ -173,12 +194,13 @@ impl Oracle {
 
     /// Whoever holds a task within its lease is heard.
     fn took(&self, id: WorkflowId, seq: u32, reported: &str, view: &View, now: u64) -> bool {
-        let (Some(known), Some(record)) = (self.known.get(&id), view.records.get(seq as usize - 1)) else {
+        let (Some(known), Some(record)) = (self.known.get(&id), view.record(seq)) else {
             return false;
         };
         let held = known.hands.get(&seq).is_some_and(|hand| {
             let revived = known.claimed(|claim| {
-                claim.at >= hand.at && matches!(claim.what, What::Resume | What::Retry | What::Terminate)
+                claim.at >= hand.at
+                    && matches!(claim.what, What::Resume | What::Retry | What::Restart | What::Terminate)
             });
             let spoken = |claim: &Claim| matches!(&claim.what, What::Report { seq: of, .. } if *of == seq);
             let alone = known.claims.iter().filter(|claim| spoken(claim)).count() == 1;
@@ -226,8 +248,9 @@ impl Oracle {
             hold(over, || format!("{reference} of {task} was handed out while record {seq} of it is held"))?;
         }
         if let Some((_, view)) = &known.seen {
-            let revived =
-                known.claimed(|claim| claim.at >= view.ended_at && matches!(claim.what, What::Retry));
+            let revived = known.claimed(|claim| {
+                claim.at >= view.ended_at && matches!(claim.what, What::Retry | What::Restart)
+            });
             let over = is_terminal(view.status) && view.ended_at < now && !revived;
             hold(!over, || format!("{task} was handed out after its workflow was {}", view.status))?;
         }
@@ -239,6 +262,11 @@ impl Oracle {
         Ok(())
     }
 
+    /// A restart takes the records of the run before it away.
+    pub fn may_lack_records(&self, id: WorkflowId) -> bool {
+        self.known.get(&id).is_some_and(|known| known.claimed(|claim| claim.what == What::Restart))
+    }
+
     /// A workflow can't be found.
     pub fn miss(&mut self, id: WorkflowId, now: u64) -> Judged {
         let forgotten = self.known.get(&id).is_none_or(|known| self.may_be_forgotten(known, now));
@@ -248,7 +276,15 @@ impl Oracle {
 
     fn may_be_forgotten(&self, known: &Known, now: u64) -> bool {
         let seen = known.seen.as_ref().map_or(u64::MAX, |(_, view)| view.updated_at);
-        self.retention.is_some_and(|kept| now >= seen.saturating_add(kept))
+        let old = self.retention.is_some_and(|kept| now >= seen.saturating_add(kept));
+        old || known.claimed(|claim| claim.what == What::Remove)
+    }
+
+    /// A removal was acknowledged: no search finds it from now on.
+    pub fn removed(&mut self, id: WorkflowId) {
+        if let Some(known) = self.known.get_mut(&id) {
+            (known.gone, known.removed) = (true, true);
+        }
     }
 
     /// A client was shown a workflow.
@@ -261,6 +297,7 @@ impl Oracle {
             None => Ok(()),
         });
         judged.map_err(|why| format!("{why}; {id} is {view:?}, it was {:?}", known.seen))?;
+        hold(!known.removed, || format!("{id} was removed, and is shown"))?;
         known.seen = Some((moment.number, view));
         known.gone = false;
         Ok(())

@@ -107,7 +107,10 @@ fn ask(world: &mut World) {
                 (73..78, _) => What::Pause,
                 (78..85, "PAUSED") | (78..79, _) => What::Resume,
                 (85..93, "FAILED" | "TIMED_OUT" | "TERMINATED") | (85..86, _) => What::Retry,
-                (93..95, _) => What::Terminate,
+                (93, _) => What::Terminate,
+                (94, "COMPLETED" | "FAILED" | "TIMED_OUT" | "TERMINATED") => What::Restart,
+                (95, _) => What::ResetCallbacks,
+                (96, _) if world.dice.percent(30) => What::Remove,
                 _ => return world.read(id),
             };
             world.change(id, what);
@@ -175,8 +178,10 @@ fn count(world: &mut World) -> Told {
     let Some(found) = world.find("correlationId = s*")? else { return Ok(()) };
     let ids = world.oracle.workflows();
     let (must, may) = world.oracle.found(world.now());
-    if found.len() < must || found.len() > may || found.iter().any(|id| !ids.contains(id)) {
-        return Err(format!("a search finds {}, there are {must} to {may}", found.len()));
+    let lost: Vec<_> = must.iter().filter(|id| !found.contains(id)).collect();
+    let wrong: Vec<_> = found.iter().filter(|id| !may.contains(id)).collect();
+    if !lost.is_empty() || !wrong.is_empty() {
+        return Err(format!("a search does not find {lost:?}, and finds {wrong:?}"));
     }
     ids.into_iter().for_each(|id| world.read(id));
     world.step()

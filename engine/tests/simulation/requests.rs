@@ -52,6 +52,8 @@ pub enum Wish {
 pub struct Seen {
     pub started: Option<WorkflowId>,
     pub workflow: Option<Workflow>,
+    /// It is known to be removed: the archive is not asked.
+    pub removed: bool,
     /// Those in memory that carry the correlation id that was asked for.
     pub correlated: Vec<WorkflowId>,
 }
@@ -100,7 +102,8 @@ impl Reply for Look {
                 }
             };
             let workflow = looked_at.and_then(|id| state.workflow(id).cloned());
-            Seen { started, workflow, correlated }
+            let removed = looked_at.is_some_and(|id| state.removed().contains(&id));
+            Seen { started, workflow, removed, correlated }
         });
         if self.at_once {
             self.tell(seen.clone().map_err(Failure::Rejected));
@@ -122,6 +125,7 @@ pub fn view(workflow: &Workflow) -> View {
     let records = workflow.tasks.iter().map(|task| {
         let node = workflow.node(task);
         Record {
+            seq: task.seq,
             reference: node.task.task_reference_name.clone(),
             by_worker: node.kind == Kind::Simple,
             attempt: task.attempt,
