@@ -183,7 +183,7 @@ impl Known {
         let stays = match before.status {
             "RUNNING" => view.status != "PAUSED" || asked(What::Pause),
             "PAUSED" => view.status == "PAUSED" || revived || terminated,
-            "COMPLETED" => view.status == "COMPLETED" && !revived,
+            "COMPLETED" => view.status == "COMPLETED" && view.retried_at == before.retried_at,
             ended => revived || terminated || (view.status == ended && view.ended_at == before.ended_at),
         };
         hold(stays, || format!("it can't go from {} to {}", before.status, view.status))?;
