@@ -159,7 +159,10 @@ impl Keeper {
             // One that ended long ago may have been taken up again, and the archive not know it yet. It had not ended
             // longer ago than it is kept when it was.
             let known = self.unsaved.values().map(|unsaved| unsaved.at).min().unwrap_or(now);
-            self.archivist.prune(known.saturating_sub(retention_ms));
+            // Nor what can still be taken up from memory, because the archivist is that far behind.
+            let ended = state.workflows().filter(|workflow| workflow.status.is_terminal());
+            let in_memory = ended.map(|workflow| workflow.ended_at).min().unwrap_or(u64::MAX);
+            self.archivist.prune(known.saturating_sub(retention_ms).min(in_memory));
         }
         Ok(forget)
     }
