@@ -22,7 +22,7 @@ pub(super) struct Replayed {
 /// [`WriterError`] when it can't be read, or archive and journal do not fit.
 pub(super) fn replay(store: &mut dyn Store, archive: &dyn Archive) -> Result<Replayed, WriterError> {
     let (state, low_water) = archive::recover(archive)?;
-    let mut replay = Replay { state, archive, skipped: BTreeMap::new(), changed: BTreeMap::new() };
+    let mut replay = Replay { state, archive, low_water, skipped: BTreeMap::new(), changed: BTreeMap::new() };
     let mut first = None;
     let position = store.replay(&mut |position, frame| {
         first.get_or_insert(position);
@@ -45,6 +45,8 @@ pub(super) fn replay(store: &mut dyn Store, archive: &dyn Archive) -> Result<Rep
 struct Replay<'a> {
     state: State,
     archive: &'a dyn Archive,
+    /// What frames before this brought about is archived, or was forgotten or removed since.
+    low_water: u64,
     /// Workflows that ended and are archived, with the position from which on frames are news to them.
     skipped: BTreeMap<WorkflowId, u64>,
     changed: BTreeMap<WorkflowId, u64>,
@@ -91,7 +93,8 @@ impl Replay<'_> {
                 self.state.restore(saved);
                 Ok(true)
             }
-            None => Ok(true),
+            // The journal may lose such frames at any moment: what was forgotten is not built of them again.
+            None => Ok(position >= self.low_water),
         }
     }
 }

@@ -60,6 +60,13 @@ fn the_engine_keeps_its_word_whatever_the_disk_does() {
     assert!(crashes > seeds, "only {crashes} crashes in {seeds} seeds: the faults do not bite");
 }
 
+/// A workflow that was forgotten came back with frames of the journal that were about to go.
+#[test]
+fn the_seed_that_found_the_dead_rising_passes() {
+    let played = play(8616, None);
+    assert_eq!(played.verdict, Ok(()), "{}", played.story);
+}
+
 #[test]
 fn a_seed_is_one_story_byte_for_byte() {
     for seed in 0..40 {
