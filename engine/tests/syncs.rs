@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use rusqlite::ffi;
 use serde_json::{Value, json};
 use shakedown_engine::api::{Api, routes};
-use shakedown_engine::archive::MemoryArchive;
+use shakedown_engine::archive::{Archive, MemoryArchive, Slice, SqliteArchive};
 use shakedown_engine::clock;
 use shakedown_engine::store::{Sqlite, Synchronous};
 use shakedown_engine::writer::{Handle, Writer};
@@ -148,4 +148,26 @@ async fn a_store_that_does_not_sync_is_found_out() {
     let unsynced = answers_without_a_sync(Synchronous::Off).await;
     // 20 × (start, 2 polls, 2 updates) and the registration.
     assert_eq!(unsynced.len(), 101, "{unsynced:?}");
+}
+
+/// The journal forgets frames after a sync of the archive: without one a loss of power would take both.
+#[test]
+fn a_reader_does_not_keep_the_archive_from_being_synced() {
+    let _turn = TURN.lock();
+    count_syncs();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db.archive");
+    let archive = SqliteArchive::open(&path, "store").unwrap();
+    let save = |last_at| archive.save(&Slice { last_at, ..Slice::default() }).unwrap();
+    save(1);
+    archive.sync().unwrap();
+    // A search that takes its time: it sees the file as it is now, and nothing newer can be copied there.
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM meta;").unwrap();
+    for last_at in 2..5 {
+        save(last_at);
+        let before = SYNCS.load(Ordering::SeqCst);
+        archive.sync().unwrap();
+        assert!(SYNCS.load(Ordering::SeqCst) > before, "what was saved last ({last_at}) is not on the disk");
+    }
 }

@@ -116,11 +116,19 @@ impl Archive for SqliteArchive {
     }
 
     fn sync(&self) -> Result<(), ArchiveError> {
-        // A checkpoint syncs the log before it copies it into the file, and the file after.
+        // A commit that syncs the log makes all commits before it durable. The checkpoint alone would not: while a
+        // reader is at the file it has nothing to copy, and then it syncs nothing either, and says that all is well.
         let saver = self.saver();
-        saver
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(|error| failed(&self.path, error))
+        let marked = saver.pragma_update(None, "synchronous", "FULL").and_then(|()| {
+            // A new value each time: a row that stays as it is would be no change, and its commit none either.
+            let synced = "INSERT INTO meta (key, value) VALUES ('synced', 1)
+                 ON CONFLICT (key) DO UPDATE SET value = value + 1";
+            saver.prepare_cached(synced)?.execute([])
+        });
+        let back = saver.pragma_update(None, "synchronous", "NORMAL");
+        let copied =
+            marked.and(back).and_then(|()| saver.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
+        copied.map_err(|error| failed(&self.path, error))
     }
 
     fn prune(&self, ended_before: u64, at_most: usize) -> Result<usize, ArchiveError> {
