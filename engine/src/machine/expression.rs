@@ -7,13 +7,16 @@
 use super::bounds::MAX_EXPRESSION_DEPTH;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// Where names resolve.
 pub trait Scope {
     /// The value of `root.field`, e.g. `workflow.input` or `t01.output`; `None` when there is none.
-    fn field(&self, root: &str, field: &str) -> Option<Cow<'_, Value>>;
+    fn field(&self, root: &str, field: &str) -> Option<Rc<Value>>;
     /// The value of a bare name, e.g. `CPEWF_TASK_ID`.
     fn bare(&self, name: &str) -> Option<Value>;
+    /// True when an expression may give this value: one payload named often enough would not fit into memory.
+    fn may_give(&self, value: &Value) -> bool;
 }
 
 /// The text between `${` and `}` is not a path.
@@ -160,7 +163,8 @@ fn resolve(path: &str, scope: &impl Scope, depth: usize) -> Value {
     match steps.as_slice() {
         [Step::Name(name)] => scope.bare(name).unwrap_or(Value::Null),
         [Step::Name(root), Step::Name(field), rest @ ..] => {
-            scope.field(root, field).and_then(|value| walk(&value, rest)).unwrap_or(Value::Null)
+            let found = scope.field(root, field).and_then(|value| walk(&value, rest));
+            found.filter(|value| scope.may_give(value)).unwrap_or(Value::Null)
         }
         _ => Value::Null,
     }
@@ -225,10 +229,13 @@ mod tests {
 
     struct Fixed;
     impl Scope for Fixed {
-        fn field(&self, root: &str, field: &str) -> Option<Cow<'_, Value>> {
+        fn field(&self, root: &str, field: &str) -> Option<Rc<Value>> {
             let all = json!({"workflow": {"input": {"name": "x", "n": 3, "list": [{"v": 1}, {"v": 2}], "key": "n"}},
                 "t1": {"output": {"a b": true}}});
-            all.get(root)?.get(field).cloned().map(Cow::Owned)
+            all.get(root)?.get(field).cloned().map(Rc::new)
+        }
+        fn may_give(&self, _: &Value) -> bool {
+            true
         }
         fn bare(&self, name: &str) -> Option<Value> {
             (name == "CPEWF_TASK_ID").then(|| json!("id"))
@@ -240,7 +247,7 @@ mod tests {
         for (text, expected) in [
             ("plain", json!("plain")),
             ("${workflow.input.n}", json!(3)),
-            ("${workflow.input}", Fixed.field("workflow", "input").unwrap().into_owned()),
+            ("${workflow.input}", Fixed.field("workflow", "input").unwrap().as_ref().clone()),
             ("n=${workflow.input.n}!", json!("n=3!")),
             ("${workflow.input.missing}", json!(null)),
             ("a ${workflow.input.missing} b", json!("a null b")),

@@ -16,7 +16,7 @@ use shakedown_engine::machine::definition::{TaskDef, WorkflowDef};
 use shakedown_engine::machine::{expression, validate};
 use shakedown_engine::store::decode;
 use stage::Stage;
-use std::borrow::Cow;
+use std::rc::Rc;
 
 /// The journal of an engine that did some of everything, as frames.
 fn journal() -> Vec<Vec<u8>> {
@@ -33,12 +33,16 @@ fn journal() -> Vec<Vec<u8>> {
 struct Nothing;
 
 impl expression::Scope for Nothing {
-    fn field(&self, root: &str, field: &str) -> Option<Cow<'_, Value>> {
-        (root != "b").then(|| Cow::Owned(json!({"a": [{"b": field}, root], "c": "${a.b}"})))
+    fn field(&self, root: &str, field: &str) -> Option<Rc<Value>> {
+        (root != "b").then(|| Rc::new(json!({"a": [{"b": field}, root], "c": "${a.b}"})))
     }
 
     fn bare(&self, name: &str) -> Option<Value> {
         (name == "a").then(|| json!("a.b"))
+    }
+
+    fn may_give(&self, _: &Value) -> bool {
+        true
     }
 }
 

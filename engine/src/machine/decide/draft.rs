@@ -7,6 +7,7 @@ use crate::machine::bounds::MAX_DECIDED_BYTES;
 use crate::machine::definition::Object;
 use crate::machine::event::{Event, TaskChange, WorkflowChange};
 use crate::machine::expression;
+use crate::machine::payload::Payload;
 use crate::machine::scope::WorkflowScope;
 use crate::machine::state::State;
 use crate::machine::workflow::Workflow;
@@ -51,12 +52,15 @@ impl<'s> Draft<'s> {
 
     /// One value with its expressions replaced.
     pub fn evaluate_one(&self, value: &Value) -> Value {
-        expression::evaluate(value, &WorkflowScope { workflow: &self.workflow, scheduling: None })
+        expression::evaluate(value, &WorkflowScope::new(&self.workflow, None))
     }
 
-    /// `parameters` with their expressions replaced, for the record number `scheduling` if there is one.
-    pub fn evaluate(&self, parameters: &Object, scheduling: Option<u32>) -> Object {
-        expression::evaluate_map(parameters, &WorkflowScope { workflow: &self.workflow, scheduling })
+    /// `parameters` with their expressions replaced, for the record number `scheduling` if there is one; `None` when
+    /// they give more than the journal should take at once.
+    pub fn evaluate(&self, parameters: &Object, scheduling: Option<u32>) -> Option<Payload> {
+        let scope = WorkflowScope::new(&self.workflow, scheduling);
+        let given = expression::evaluate_map(parameters, &scope);
+        (!scope.is_exhausted()).then(|| given.into())
     }
 }
 

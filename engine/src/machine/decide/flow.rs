@@ -27,14 +27,18 @@ pub fn begin(draft: &mut Draft) {
 /// Follows the flow as far as it goes: successors of tasks that ended well, joins that are satisfied, the end.
 /// A paused workflow stands still; the same call after its resume catches up.
 pub fn advance(draft: &mut Draft) {
+    // What comes of a record stands behind it, so nothing before it is looked at twice in one decision.
+    let mut from = 0;
     while draft.workflow.status == WorkflowStatus::Running {
         if draft.is_too_large() {
             let reason =
                 format!("the inputs of the tasks that follow take more than {MAX_DECIDED_BYTES} bytes");
             end(draft, WorkflowStatus::Failed, Some(reason.into()));
-        } else if let Some(next) = unscheduled_successor(&draft.workflow) {
+        } else if let Some((index, next)) = unscheduled_successor(&draft.workflow, from) {
+            from = index;
             schedule(draft, next);
-        } else if let Some(join) = satisfied_join(&draft.workflow) {
+        } else if let Some((index, join)) = satisfied_join(&draft.workflow) {
+            from = index;
             finish_join(draft, join);
         } else {
             break;
@@ -83,25 +87,37 @@ fn tolerated_failures(workflow: &Workflow, nodes: impl Iterator<Item = NodeIndex
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// The next task of one that the flow has passed, when that next task has no record yet.
-fn unscheduled_successor(workflow: &Workflow) -> Option<NodeIndex> {
-    let nodes = workflow.snapshot.nodes.iter().zip(0..);
+/// The first node from `from` on that the flow has passed and whose next task has no record yet; and that task.
+fn unscheduled_successor(workflow: &Workflow, from: NodeIndex) -> Option<(NodeIndex, NodeIndex)> {
+    let nodes = workflow.snapshot.nodes.iter().zip(0..).skip(from as usize);
     nodes.filter(|(node, _)| node.kind != Kind::Fork).find_map(|(node, index)| {
-        node.next.filter(|next| workflow.latest(*next).is_none() && passed(workflow, index))
+        let next = node.next.filter(|next| workflow.latest(*next).is_none() && passed(workflow, index));
+        next.map(|next| (index, next))
     })
 }
 
-fn satisfied_join(workflow: &Workflow) -> Option<u32> {
+fn satisfied_join(workflow: &Workflow) -> Option<(NodeIndex, u32)> {
     let joins = workflow.open_tasks().filter(|task| workflow.node(task).kind == Kind::Join);
     let satisfied =
         |task: &&Arc<Task>| workflow.node(task).join_on.iter().all(|node| passed(workflow, *node));
-    joins.filter(|task| task.status == TaskStatus::InProgress).find(satisfied).map(|task| task.seq)
+    joins
+        .filter(|task| task.status == TaskStatus::InProgress)
+        .find(satisfied)
+        .map(|task| (task.node, task.seq))
 }
 
 fn finish_join(draft: &mut Draft, seq: u32) {
     let workflow = &draft.workflow;
     let Some(join) = workflow.task(seq) else { return };
     let awaited = &workflow.node(join).join_on;
+    let joined = awaited.iter().filter_map(|node| workflow.latest(*node));
+    let bytes: usize = joined.map(|task| task.output.text().len()).sum();
+    if bytes > MAX_DECIDED_BYTES {
+        // Joins of joins grow without end, and a frame that is too large for the disk's format is for ever.
+        let name = &workflow.node(join).task.task_reference_name;
+        let reason = format!("the outputs that '{name}' joins take more than {MAX_DECIDED_BYTES} bytes");
+        return end(draft, WorkflowStatus::Failed, Some(reason.into()));
+    }
     let mut output = Object::new();
     let mut with_errors = false;
     for task in awaited.iter().filter_map(|node| workflow.latest(*node)) {
@@ -234,22 +250,26 @@ pub fn end_as(draft: &mut Draft, end: End) {
         let status = TaskStatus::Canceled;
         draft.change_task(seq, TaskChange::Ended { status, worker: None, output: None, reason: None });
     }
-    let output = output(draft);
+    let output = output(draft).unwrap_or_default();
     let End { status, reason, failed_by, alarm } = end;
     let alarm = alarm && draft.workflow.snapshot.def.failure_workflow.is_some();
     draft.change(WorkflowChange::Ended { status, reason, output, failed_by, alarm });
 }
 
 fn complete(draft: &mut Draft) {
-    let (status, output) = (WorkflowStatus::Completed, output(draft));
+    let Some(output) = output(draft) else {
+        let reason = format!("the outputParameters give more than {MAX_DECIDED_BYTES} bytes");
+        return end(draft, WorkflowStatus::Failed, Some(reason.into()));
+    };
+    let status = WorkflowStatus::Completed;
     draft.change(WorkflowChange::Ended { status, reason: None, output, failed_by: None, alarm: false });
 }
 
-/// Output parameters if there are any, else the output of the last task.
-fn output(draft: &Draft) -> Payload {
+/// Output parameters if there are any, else the output of the last task; `None` when they give too much.
+fn output(draft: &Draft) -> Option<Payload> {
     let parameters = &draft.workflow.snapshot.def.output_parameters;
     if !parameters.is_empty() {
-        return draft.evaluate(parameters, None).into();
+        return draft.evaluate(parameters, None);
     }
-    draft.workflow.tasks.last().map(|task| task.output.clone()).unwrap_or_default()
+    Some(draft.workflow.tasks.last().map(|task| task.output.clone()).unwrap_or_default())
 }

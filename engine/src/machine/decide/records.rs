@@ -2,6 +2,7 @@
 
 use super::draft::{Draft, fill_from_template};
 use super::flow;
+use crate::machine::bounds::MAX_DECIDED_BYTES;
 use crate::machine::definition::Kind;
 use crate::machine::event::{Scheduled, TaskChange};
 use crate::machine::payload::Payload;
@@ -91,8 +92,12 @@ pub fn make_record(draft: &mut Draft, index: NodeIndex, attempt: Attempt) {
     let seq = draft.workflow.next_seq();
     let node = draft.workflow.snapshot.node(index);
     let kind = node.kind;
-    let mut input =
-        attempt.input.unwrap_or_else(|| draft.evaluate(&node.task.input_parameters, Some(seq)).into());
+    let given = attempt.input.or_else(|| draft.evaluate(&node.task.input_parameters, Some(seq)));
+    if given.is_none() {
+        draft.count_bytes(MAX_DECIDED_BYTES + 1);
+    }
+    let node = draft.workflow.snapshot.node(index);
+    let mut input = given.unwrap_or_default();
     let template = node.def.as_deref().map(|def| &def.input_template);
     if let Some(template) = template.filter(|template| !template.is_empty()) {
         input = fill_from_template(input.object(), template).into();
