@@ -32,7 +32,8 @@ pub fn routes() -> Router<Api> {
 }
 
 /// A definition as it was registered, with the instants of its registration. They go after the definition's own
-/// fields, so that one which a client echoed back does not count.
+/// fields, so that one which a client echoed back does not count. Never called on the writer's thread: there may be
+/// thousands of definitions.
 fn with_times<T: Serialize>(registered: &Registered<T>) -> Value {
     let mut value = serde_json::to_value(&*registered.def).unwrap_or_default();
     if let Value::Object(map) = &mut value {
@@ -44,15 +45,14 @@ fn with_times<T: Serialize>(registered: &Registered<T>) -> Value {
 }
 
 async fn task_defs(State(api): State<Api>) -> Result<Response, Problem> {
-    let all =
-        api.writer.read(|state| state.catalogue().task_defs().map(with_times).collect::<Vec<_>>()).await?;
-    Ok(json(&all))
+    let all = api.writer.read(|state| state.catalogue().task_defs().cloned().collect::<Vec<_>>()).await?;
+    Ok(json(&all.iter().map(with_times).collect::<Vec<_>>()))
 }
 
 async fn task_def(State(api): State<Api>, Segment(name): Segment) -> Result<Response, Problem> {
     let missing = format!("No such taskType found by name: {name}");
-    let found = api.writer.read(move |state| state.catalogue().task_def(&name).map(with_times)).await?;
-    Ok(json(&found.ok_or(Rejection::NotFound(missing))?))
+    let found = api.writer.read(move |state| state.catalogue().task_def(&name).cloned()).await?;
+    Ok(json(&with_times(&found.ok_or(Rejection::NotFound(missing))?)))
 }
 
 async fn save_task_defs(State(api): State<Api>, Payload(body): Payload) -> Result<(), Problem> {
@@ -66,11 +66,8 @@ async fn update_task_def(State(api): State<Api>, Payload(body): Payload) -> Resu
 }
 
 async fn workflow_defs(State(api): State<Api>) -> Result<Response, Problem> {
-    let all = api
-        .writer
-        .read(|state| state.catalogue().workflow_defs().map(with_times).collect::<Vec<_>>())
-        .await?;
-    Ok(json(&all))
+    let all = api.writer.read(|state| state.catalogue().workflow_defs().cloned().collect::<Vec<_>>()).await?;
+    Ok(json(&all.iter().map(with_times).collect::<Vec<_>>()))
 }
 
 async fn workflow_def(
@@ -80,9 +77,8 @@ async fn workflow_def(
 ) -> Result<Response, Problem> {
     let version: Option<i64> = parameters.number("version")?;
     let missing = format!("No such workflow found by name: {name}, version: {version:?}");
-    let found =
-        api.writer.read(move |state| state.catalogue().workflow_def(&name, version).map(with_times)).await?;
-    Ok(json(&found.ok_or(Rejection::NotFound(missing))?))
+    let found = api.writer.read(move |state| state.catalogue().workflow_def(&name, version).cloned()).await?;
+    Ok(json(&with_times(&found.ok_or(Rejection::NotFound(missing))?)))
 }
 
 async fn save_workflow_def(
@@ -131,9 +127,9 @@ async fn latest_versions(State(api): State<Api>) -> Result<Response, Problem> {
     let latest = api.writer.read(|state| {
         let catalogue = state.catalogue();
         let latest = catalogue.workflow_names().filter_map(|name| catalogue.workflow_def(name, None));
-        latest.map(with_times).collect::<Vec<_>>()
+        latest.cloned().collect::<Vec<_>>()
     });
-    Ok(json(&latest.await?))
+    Ok(json(&latest.await?.iter().map(with_times).collect::<Vec<_>>()))
 }
 
 async fn names(State(api): State<Api>) -> Result<Response, Problem> {
