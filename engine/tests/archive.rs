@@ -316,3 +316,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_page_beyond_everything_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = SqliteArchive::open(&dir.path().join("a.archive"), "store").unwrap();
+    let query = Query::parse("", "", usize::MAX, 100, false).unwrap();
+    assert!(archive.search(&query).unwrap().workflows.is_empty());
+}

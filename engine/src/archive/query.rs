@@ -217,7 +217,7 @@ impl Field {
             Self::CorrelationId => text(workflow.start.correlation_id.as_deref()?),
             Self::Created => Some(Operand::Number(workflow.created_at)),
             Self::Updated => Some(Operand::Number(workflow.updated_at)),
-            Self::Ended => Some(Operand::Number(workflow.ended_at)),
+            Self::Ended => (workflow.ended_at > 0).then_some(Operand::Number(workflow.ended_at)),
         }
     }
 }
@@ -352,6 +352,17 @@ mod tests {
         }
         assert!(Query::parse("", "startTime:UP", 0, 1, false).unwrap_err().contains("ASC or DESC"));
         assert!(Query::parse("", "", 0, 5001, false).unwrap_err().contains("5000"));
+    }
+
+    #[test]
+    fn what_has_not_ended_did_not_end_before_anything() {
+        let id = crate::machine::id::WorkflowId::new(1, 1);
+        let start = crate::machine::event::Start::default();
+        let mut workflow = Workflow::started(1, id, 1, crate::machine::snapshot::Snapshot::none(), start);
+        let query = Query::parse("endTime < 9", "", 0, 1, false).unwrap();
+        assert!(!query.matches(&workflow));
+        workflow.ended_at = 8;
+        assert!(query.matches(&workflow));
     }
 
     #[test]

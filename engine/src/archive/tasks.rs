@@ -69,15 +69,16 @@ impl Searched for TaskField {
 impl TaskField {
     fn of(self, workflow: &Workflow, task: &Task) -> Option<Operand> {
         let node = workflow.node(task);
+        let instant = |at: u64| (at > 0).then_some(Operand::Number(at));
         Some(match self {
             Self::Id => Operand::Text(workflow.task_id(task).to_string()),
             Self::Kind => Operand::Text(node.task_type().to_owned()),
             Self::Reference => Operand::Text(node.task.task_reference_name.clone()),
             Self::Status => Operand::Text(task.status.name().to_owned()),
             Self::Scheduled => Operand::Number(task.scheduled_at),
-            Self::Started => Operand::Number(task.started_at),
+            Self::Started => return instant(task.started_at),
             Self::Updated => Operand::Number(task.updated_at),
-            Self::Ended => Operand::Number(task.ended_at),
+            Self::Ended => return instant(task.ended_at),
             Self::Workflow => return Field::Id.of(workflow),
             Self::WorkflowName => return Field::Name.of(workflow),
             Self::CorrelationId => return Field::CorrelationId.of(workflow),

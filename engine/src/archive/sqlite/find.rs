@@ -25,7 +25,8 @@ pub fn find(reader: &Connection, query: &Query) -> Result<Found, rusqlite::Error
         "SELECT n FROM workflow{walked} ORDER BY {} LIMIT {} OFFSET {}",
         order(query),
         query.size,
-        query.start
+        // Beyond SQLite's integers there is nothing either.
+        super::number(query.start as u64)
     );
     let mut select = reader.prepare_cached(&page)?;
     let rows = select.query_map(params_from_iter(values.iter()), |row| row.get::<_, i64>(0))?;
@@ -66,6 +67,10 @@ fn conditions(conditions: &[Condition], prefix: &str) -> (String, Vec<Value>) {
     let mut clauses = Vec::new();
     for Condition { field, test } in conditions {
         let column = format!("{prefix}{}", column(*field));
+        if *field == Field::Ended {
+            // 0 stands for "not yet", which is neither before nor after anything.
+            clauses.push(format!("{column} > 0"));
+        }
         clauses.push(match test {
             Test::OneOf(operands) => {
                 let marks = vec!["?"; operands.len()].join(",");
