@@ -209,7 +209,9 @@ impl State {
 
     /// The archive has them no more.
     pub fn forget_removed(&mut self, ids: &[WorkflowId]) {
-        self.removed.retain(|id| !ids.contains(id));
+        for id in ids {
+            self.removed.remove(id);
+        }
     }
 
     /// Puts a workflow in that was saved, or has just started.

@@ -193,7 +193,16 @@ impl Desk {
     }
 
     fn prune(&mut self, ended_before: u64) -> Result<(), ArchiveError> {
-        while self.while_full(|archive| archive.prune(ended_before, PRUNE))? == PRUNE {}
+        // A stop does not wait for the rest. The log is copied in between, or it would hold all that goes.
+        for pruned in 1.. {
+            let gone = self.while_full(|archive| archive.prune(ended_before, PRUNE))?;
+            if gone < PRUNE || self.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            if pruned % SYNC_EVERY == 0 {
+                self.while_full(|archive| archive.sync())?;
+            }
+        }
         Ok(())
     }
 

@@ -125,6 +125,8 @@ impl Keeper {
 
     /// Answers when everything that is durable now can be found by a search.
     pub fn flush(&mut self, to: oneshot::Sender<()>, position: u64) {
+        // With a full disk nobody is answered: those who gave up are not kept.
+        self.flushes.retain(|to| !to.is_closed());
         self.flushes.push(to);
         self.flushed_below = position;
     }
@@ -154,7 +156,8 @@ impl Keeper {
                 self.archivist.save(slice, flushes);
             }
         }
-        if let Some(retention_ms) = self.retention_ms.filter(|_| now >= self.pruned_at + PRUNE_EVERY_MS) {
+        let prunes = now >= self.pruned_at + PRUNE_EVERY_MS && self.archivist.has_room();
+        if let Some(retention_ms) = self.retention_ms.filter(|_| prunes) {
             self.pruned_at = now;
             // One that ended long ago may have been taken up again, and the archive not know it yet. It had not ended
             // longer ago than it is kept when it was.
@@ -171,7 +174,8 @@ impl Keeper {
     pub fn next_due(&self, now: u64) -> Option<u64> {
         // Without room the archivist's next report is waited for.
         if !self.archivist.has_room() {
-            return self.by_due.first().map(|_| now + ROOM_MS);
+            let waits = !self.by_due.is_empty() || !self.flushes.is_empty();
+            return waits.then_some(now + ROOM_MS);
         }
         let due = self.by_due.first().map(|(due, _)| *due);
         due.into_iter().chain((!self.flushes.is_empty()).then_some(now)).min()
