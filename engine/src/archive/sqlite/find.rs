@@ -9,30 +9,43 @@ use rusqlite::{Connection, params_from_iter};
 pub type Found = (u64, bool, Vec<Vec<u8>>);
 
 /// Finds one page. First the hits are counted up to a bound, by the indexes of the conditions. Few hits are sorted;
-/// among many the page is found by walking the index of the order, and the conditions then use none (`+column`).
+/// among many the page is found by walking an index that has the order, and conditions that would lead away from it
+/// use none (`+column`).
 pub fn find(reader: &Connection, query: &Query) -> Result<Found, rusqlite::Error> {
     // One transaction, so that the count, the page and the bodies are of one instant.
     let reader = reader.unchecked_transaction()?;
-    let (counted, values) = conditions(&query.conditions, "");
+    let (counted, values) = conditions(&query.conditions, |_| "");
     let limit = if query.exact { String::new() } else { format!(" LIMIT {}", COUNTED + 1) };
     let count = format!("SELECT count(*) FROM (SELECT 1 FROM workflow{counted}{limit})");
     let hits: i64 =
         reader.prepare_cached(&count)?.query_row(params_from_iter(values.iter()), |row| row.get(0))?;
     let hits = hits.unsigned_abs();
     let exact = query.exact || hits <= COUNTED;
-    let walked = if hits > COUNTED { conditions(&query.conditions, "+").0 } else { counted };
-    let page = format!(
-        "SELECT n FROM workflow{walked} ORDER BY {} LIMIT {} OFFSET {}",
-        order(query),
-        query.size,
-        // Beyond SQLite's integers there is nothing either.
-        super::number(query.start as u64)
-    );
+    let page = page(query, hits > COUNTED);
     let mut select = reader.prepare_cached(&page)?;
     let rows = select.query_map(params_from_iter(values.iter()), |row| row.get::<_, i64>(0))?;
     let mut body = reader.prepare_cached("SELECT body FROM body WHERE n = ?1")?;
     let bodies = rows.map(|n| body.query_row([n?], |row| row.get(0))).collect::<Result<_, _>>()?;
     Ok((if exact { hits } else { COUNTED }, exact, bodies))
+}
+
+/// The statement that finds a page: by the conditions, or by the order when the hits are many.
+fn page(query: &Query, many: bool) -> String {
+    let by_start = query.keys().next().is_some_and(|(field, _)| field == Field::Created);
+    let walked =
+        conditions(&query.conditions, |one| if many && !(by_start && is_ordered(one)) { "+" } else { "" });
+    // Beyond SQLite's integers there is nothing either.
+    let (order, size, start) = (order(query), query.size, super::number(query.start as u64));
+    format!("SELECT n FROM workflow{} ORDER BY {order} LIMIT {size} OFFSET {start}", walked.0)
+}
+
+/// True for a condition whose index has its hits in the order of their starts.
+fn is_ordered(condition: &Condition) -> bool {
+    let is_one = matches!(&condition.test, Test::OneOf(operands) if operands.len() == 1);
+    match condition.field {
+        Field::Name | Field::Status | Field::CorrelationId => is_one,
+        field => field == Field::Created,
+    }
 }
 
 fn column(field: Field) -> &'static str {
@@ -62,11 +75,12 @@ fn order(query: &Query) -> String {
 }
 
 /// A WHERE clause and the values of its marks.
-fn conditions(conditions: &[Condition], prefix: &str) -> (String, Vec<Value>) {
+fn conditions(conditions: &[Condition], prefix: impl Fn(&Condition) -> &'static str) -> (String, Vec<Value>) {
     let mut values = Vec::new();
     let mut clauses = Vec::new();
-    for Condition { field, test } in conditions {
-        let column = format!("{prefix}{}", column(*field));
+    for condition in conditions {
+        let Condition { field, test } = condition;
+        let column = format!("{}{}", prefix(condition), column(*field));
         if *field == Field::Ended {
             // 0 stands for "not yet", which is neither before nor after anything.
             clauses.push(format!("{column} > 0"));
@@ -101,5 +115,37 @@ fn value(operand: &Operand) -> Value {
     match operand {
         Operand::Number(wanted) => Value::Integer(number(*wanted)),
         Operand::Text(text) => Value::Text(text.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_hits_are_found_in_their_order_and_not_among_all_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let connection = super::super::schema::open(&dir.path().join("plans")).unwrap();
+        for (query, sort, index) in [
+            ("", "", "by_created_at"),
+            ("status = FAILED", "", "by_status (status=?"),
+            ("status = FAILED AND startTime > 5", "", "by_status (status=? AND created_at>?"),
+            (
+                "workflowType = w AND status = FAILED",
+                "startTime:ASC",
+                "by_name_and_status (name=? AND status=?",
+            ),
+            ("workflowType = w AND status IN (FAILED,TIMED_OUT)", "", "by_name (name=?"),
+            ("status = FAILED", "updateTime:DESC", "by_updated_at"),
+            ("status IN (FAILED,TIMED_OUT)", "", "by_created_at"),
+        ] {
+            let asked = Query::parse(query, sort, 0, 100, false).unwrap();
+            let values = conditions(&asked.conditions, |_| "").1;
+            let explained = format!("EXPLAIN QUERY PLAN {}", page(&asked, true));
+            let mut plan = connection.prepare(&explained).unwrap();
+            let lines = plan.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan = lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{query}, {sort}: {plan}");
+        }
     }
 }
