@@ -146,8 +146,5 @@ fn open_load_tells_the_truth_about_a_stall_and_closed_load_is_labelled() {
         .filter(|start| start["done_ns"].as_u64().unwrap() - start["due_ns"].as_u64().unwrap() > S / 2);
     assert!(held.count() >= 4, "the closed level met a stall and hid it");
     let report = fs::read_to_string(run.directory.join("report.md")).unwrap();
-    assert!(
-        report.contains("| open | open, ") && report.contains("| closed | closed, 8 in flight"),
-        "{report}"
-    );
+    assert!(report.contains("| open | open ") && report.contains("| closed | closed 8 |"), "{report}");
 }

@@ -20,6 +20,7 @@ mod rates;
 pub mod rejection;
 pub mod retry;
 mod scope;
+mod seconds;
 pub mod snapshot;
 mod state;
 pub mod status;

@@ -181,7 +181,7 @@ async fn observe(
         let failed = status.is_none();
         let ended = status.as_deref().is_some_and(watch::is_terminal);
         if ended || sent.done_ns >= give_up_ns {
-            level.pace.learn(sent.done_ns.saturating_sub(started_ns + work_ns));
+            level.pace.learn(sent.done_ns.saturating_sub(started_ns + work_ns), last_sent_ns == started_ns);
             return Observed {
                 level: spec.level.clone(),
                 index,

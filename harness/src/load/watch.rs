@@ -1,7 +1,8 @@
 //! How a started workflow is watched to its end without loading the target: pure.
 
 use crate::clock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Pause between reads while the end is near: the error of the observed end, and so small.
@@ -18,30 +19,40 @@ const SHORT: Duration = Duration::from_millis(200);
 /// Each workflow in flight adds so much to the pause: whatever is in flight, reads stay below some 7,000 a second.
 const SHARE: Duration = Duration::from_micros(150);
 
-/// What the workflows of a level took beyond their work so far: under load that is most of it, and reads before the
-/// end is near would only add to the load.
-#[derive(Debug, Default)]
+/// What the workflows of a level took beyond their work of late: under load that is most of their length, and reads
+/// long before the end would only add to the load. The least counts, so a stall that holds up all that are in flight
+/// does not make the next ones wait.
+#[derive(Debug)]
 pub struct Pace {
-    beyond_ns: AtomicU64,
+    recent_ns: Mutex<VecDeque<u64>>,
     in_flight: u32,
 }
 
 impl Pace {
     /// A level that keeps so many in flight.
     pub fn new(in_flight: u32) -> Self {
-        Self { beyond_ns: AtomicU64::new(0), in_flight }
+        Self { recent_ns: Mutex::default(), in_flight }
     }
 
-    /// A workflow took `beyond_ns` more than its work.
-    pub fn learn(&self, beyond_ns: u64) {
-        let before = self.beyond_ns.load(Ordering::Relaxed);
-        // A moving average over about eight workflows; a lost race loses one of them.
-        self.beyond_ns.store(before - before / 8 + beyond_ns / 8, Ordering::Relaxed);
+    /// A workflow took `beyond_ns` more than its work. When its `first` read found it ended, that is only how long
+    /// was waited: it may have ended long before, so the next is read sooner.
+    pub fn learn(&self, beyond_ns: u64, first: bool) {
+        let mut recent_ns = self.recent_ns();
+        recent_ns.push_back(if first { beyond_ns / 2 } else { beyond_ns });
+        // As many as are in flight may share a stall; as many before them do not.
+        while recent_ns.len() > 2 * self.in_flight as usize {
+            recent_ns.pop_front();
+        }
     }
 
     /// The length that the next one will have by what was learned.
     pub fn expected_ns(&self, work_ns: u64) -> u64 {
-        work_ns + self.beyond_ns.load(Ordering::Relaxed)
+        work_ns + self.recent_ns().iter().min().copied().unwrap_or(0)
+    }
+
+    fn recent_ns(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        // A panic of another thread leaves a whole list.
+        self.recent_ns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long to wait between two reads.
@@ -90,10 +101,15 @@ mod tests {
         const MS: u64 = 1_000_000;
         let pace = Pace::new(100);
         assert_eq!(pace.expected_ns(50 * MS), 50 * MS);
-        (0..100).for_each(|_| pace.learn(400 * MS));
+        (0..200).for_each(|_| pace.learn(400 * MS, false));
         let expected = pace.expected_ns(50 * MS);
-        assert!((445 * MS..=450 * MS).contains(&expected), "{expected}");
+        assert_eq!(expected, 450 * MS);
         assert_eq!(pace.pause(400 * MS, 0, expected, false), Duration::from_millis(15));
+        // A stall that all in flight share changes nothing; workflows that had ended at their first read do.
+        (0..100).for_each(|_| pace.learn(2400 * MS, false));
+        assert_eq!(pace.expected_ns(50 * MS), 450 * MS);
+        pace.learn(360 * MS, true);
+        assert_eq!(pace.expected_ns(50 * MS), 230 * MS);
         assert_eq!(Pace::new(1).pause(400 * MS, 0, expected, false), NEAR);
     }
 

@@ -2,6 +2,8 @@
 
 pub mod catalogue;
 pub mod distribution;
+#[cfg(test)]
+mod fuzz;
 pub mod load;
 pub mod overrides;
 pub mod read;
