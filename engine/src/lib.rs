@@ -13,6 +13,7 @@ pub mod archive;
 pub mod clock;
 pub mod machine;
 pub mod metrics;
+mod seal;
 pub mod server;
 pub mod store;
 pub mod writer;

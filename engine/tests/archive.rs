@@ -324,3 +324,34 @@ fn a_page_beyond_everything_is_empty() {
     let query = Query::parse("", "", usize::MAX, 100, false).unwrap();
     assert!(archive.search(&query).unwrap().workflows.is_empty());
 }
+
+#[tokio::test]
+async fn a_damaged_workflow_is_told_and_keeps_nobody_else_from_being_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("engine.db");
+    let engine = Engine::start(&store, 1_000_000, None);
+    engine.define().await;
+    let hurt = engine.start_workflow("hurt").await;
+    engine.work("FAILED_WITH_TERMINAL_ERROR").await;
+    let sound = engine.start_workflow("sound").await;
+    engine.work("FAILED_WITH_TERMINAL_ERROR").await;
+    engine.pass(2000).await;
+    engine.until_in_memory(0).await;
+    // One digit of one body: still JSON, and no longer what was saved.
+    let file = rusqlite::Connection::open(archive_path(&store)).unwrap();
+    let changed = file.execute(
+        "UPDATE body SET body = CAST(replace(CAST(body AS TEXT), '\"for\":\"hurt\"', '\"for\":\"hurl\"') AS BLOB)
+         WHERE n = (SELECT n FROM workflow WHERE id = ?1)",
+        [&hurt],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    drop(file);
+    for (method, path) in [("GET", ""), ("POST", "/retry"), ("PUT", "/pause")] {
+        let (status, body) = engine.ask(method, &format!("/api/workflow/{hurt}{path}"), Value::Null).await;
+        assert_eq!(status, 500, "{method} {path}: {body}");
+        assert!(body.contains("seal does not fit"), "{body}");
+    }
+    assert_eq!(engine.get(&format!("/api/workflow/{sound}")).await["status"], "FAILED");
+    assert_eq!(engine.ask("POST", &format!("/api/workflow/{sound}/retry"), Value::Null).await.0, 204);
+    engine.stop();
+}

@@ -53,6 +53,7 @@ impl From<Rejection> for Problem {
             Rejection::NotFound(_) => StatusCode::NOT_FOUND,
             Rejection::Conflict(_) => StatusCode::CONFLICT,
             Rejection::Invalid(_) | Rejection::Violations(_) => StatusCode::BAD_REQUEST,
+            Rejection::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let message = match &rejection {
             Rejection::Violations(_) => {

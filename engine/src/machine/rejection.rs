@@ -35,6 +35,9 @@ pub enum Rejection {
     /// The command makes no sense in any state.
     #[error("{0}")]
     Invalid(String),
+    /// What the command is about can't be read back.
+    #[error("{0}")]
+    Unreadable(String),
     /// The definition or request breaks rules.
     #[error("{}", .0.iter().map(|v| format!("{}: {}", v.path, v.message)).collect::<Vec<_>>().join("; "))]
     Violations(Vec<Violation>),

@@ -1,15 +1,10 @@
 //! A frame: the events of one batch, as the journal keeps them: a JSON list, sealed with its CRC-32.
-//!
-//! SQLite does not check what it reads, and a damaged digit is still JSON: without the seal it would be replayed.
 
 use crate::machine::Event;
+use crate::seal::{sealed, unsealed};
 
 /// Version of the events' format, written beside every frame.
 pub const FRAME_VERSION: i64 = 1;
-
-/// A seal: this, and eight hexadecimal digits.
-const SEAL: u8 = b'#';
-const SEAL_BYTES: usize = 9;
 
 /// A frame in the making: its bytes grow with every event, so that a batch knows its size.
 #[derive(Debug, Default)]
@@ -47,25 +42,6 @@ impl Frame {
     }
 }
 
-fn sealed(mut events: Vec<u8>) -> Vec<u8> {
-    let seal = crc32fast::hash(&events);
-    events.push(SEAL);
-    events.extend(format!("{seal:08x}").bytes());
-    events
-}
-
-/// The events of a frame as JSON, when its seal is whole.
-fn unsealed(frame: &[u8]) -> Result<&[u8], String> {
-    match frame.split_last_chunk::<SEAL_BYTES>() {
-        Some((events, [SEAL, seal @ ..]))
-            if *seal == *format!("{:08x}", crc32fast::hash(events)).as_bytes() =>
-        {
-            Ok(events)
-        }
-        _ => Err(format!("a frame of {} bytes is damaged: its seal does not fit", frame.len())),
-    }
-}
-
 /// The bytes of a list of events.
 #[must_use]
 pub fn encode(events: &[Event]) -> Vec<u8> {
@@ -88,6 +64,7 @@ pub fn padding(bytes: usize) -> Vec<u8> {
 /// # Errors
 /// What is wrong with the bytes.
 pub fn decode(frame: &[u8]) -> Result<Vec<Event>, String> {
-    serde_json::from_slice(unsealed(frame)?)
+    let events = unsealed(frame).map_err(|why| format!("a frame of {why}"))?;
+    serde_json::from_slice(events)
         .map_err(|error| format!("a frame of {} bytes does not parse: {error}", frame.len()))
 }

@@ -9,6 +9,7 @@ mod sqlite;
 
 pub use frame::{FRAME_VERSION, Frame, decode, encode, padding};
 pub use memory::Memory;
+pub(crate) use sqlite::is_full;
 pub use sqlite::{Sqlite, Synchronous};
 
 use crate::archive::{Archive, ArchiveError, MemoryArchive, SqliteArchive};

@@ -6,7 +6,7 @@
 
 use super::frame::FRAME_VERSION;
 use super::{AppendError, Apply, Store, StoreError};
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -216,10 +216,17 @@ impl Store for Sqlite {
 
 /// A full disk (or the file size limit of the process) rolls back cleanly; whatever else, the disk decides.
 fn append_error(error: rusqlite::Error) -> AppendError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => AppendError::Full(error.to_string()),
-        _ => AppendError::Broken(error.to_string()),
+    if is_full(&error) {
+        AppendError::Full(error.to_string())
+    } else {
+        AppendError::Broken(error.to_string())
     }
+}
+
+/// True when there was no space: for the file or its log, or for the index of the log, which is told otherwise.
+pub(crate) fn is_full(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull) || code == Some(ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// Copies SQLite's log into the file, on a thread and a connection of its own.

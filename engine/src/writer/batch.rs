@@ -8,7 +8,7 @@ use crate::archive::{Archive, ArchiveError};
 use crate::machine::command::Command;
 use crate::machine::id::WorkflowId;
 use crate::machine::polls::Polled;
-use crate::machine::workflow::TaskInContext;
+use crate::machine::workflow::{TaskInContext, Workflow};
 use crate::machine::{Event, Rejection, State, decide};
 use crate::metrics::Observation;
 use crate::store::Frame;
@@ -64,8 +64,6 @@ pub(super) struct Batch<'a> {
     requests: usize,
     /// Workflows that had ended and were read back for a command.
     read_back: Vec<WorkflowId>,
-    /// The archive could not be read.
-    failed: Option<ArchiveError>,
     flushes: Vec<oneshot::Sender<()>>,
     checked: bool,
     /// Things owed that were done.
@@ -84,7 +82,6 @@ pub(super) struct Finished {
     pub requests: usize,
     pub read_back: Vec<WorkflowId>,
     pub flushes: Vec<oneshot::Sender<()>>,
-    pub failed: Option<ArchiveError>,
 }
 
 impl<'a> Batch<'a> {
@@ -100,7 +97,6 @@ impl<'a> Batch<'a> {
             observed: Vec::new(),
             requests: 0,
             read_back: Vec::new(),
-            failed: None,
             flushes: Vec::new(),
             checked: false,
             settled: 0,
@@ -183,7 +179,6 @@ impl<'a> Batch<'a> {
             requests: self.requests,
             read_back: self.read_back,
             flushes: self.flushes,
-            failed: self.failed,
         }
     }
 
@@ -267,7 +262,8 @@ impl<'a> Batch<'a> {
 
     /// Decides and evolves one command; answers its events.
     fn decide(&mut self, command: Command) -> Result<Vec<Event>, Rejection> {
-        self.fetch(&command);
+        // Nothing was decided yet: what can't be read back concerns this command alone.
+        self.fetch(&command).map_err(|error| Rejection::Unreadable(error.to_string()))?;
         let events = self.carry_out(command)?;
         self.settle();
         Ok(events)
@@ -304,42 +300,37 @@ impl<'a> Batch<'a> {
     }
 
     /// What the decision looks at and has left memory comes back.
-    fn fetch(&mut self, command: &Command) {
+    fn fetch(&mut self, command: &Command) -> Result<(), ArchiveError> {
         for id in command.workflows() {
-            self.read_back(id);
+            self.read_back(id)?;
         }
         if let Some((name, key)) = command.key()
             && self.state.keyed(name, key).is_none()
+            && let Some(id) = self.archive.keyed(name, key)?
         {
-            match self.archive.keyed(name, key) {
-                Ok(id) => id.into_iter().for_each(|id| self.read_back(id)),
-                Err(error) => self.failed = Some(error),
-            }
+            self.read_back(id)?;
         }
         let mut asked = BTreeSet::new();
         loop {
             let kin = command.kin(self.state);
             let news: Vec<_> = kin.into_iter().filter(|id| asked.insert(*id)).collect();
             if news.is_empty() {
-                return;
+                return Ok(());
             }
-            news.into_iter().for_each(|id| self.read_back(id));
+            news.into_iter().try_for_each(|id| self.read_back(id))?;
         }
     }
 
     /// A workflow that ended and left memory comes back from the archive.
-    fn read_back(&mut self, id: WorkflowId) {
+    fn read_back(&mut self, id: WorkflowId) -> Result<(), ArchiveError> {
         if self.state.workflow(id).is_some() || self.state.removed().contains(&id) {
-            return;
+            return Ok(());
         }
-        match self.archive.load(id) {
-            Ok(Some(old)) if old.status.is_terminal() && old.ended_at < self.kept_since => {}
-            Ok(Some(workflow)) => {
-                self.state.restore(workflow);
-                self.read_back.push(id);
-            }
-            Ok(None) => {}
-            Err(error) => self.failed = Some(error),
+        let old = |old: &Workflow| old.status.is_terminal() && old.ended_at < self.kept_since;
+        if let Some(workflow) = self.archive.load(id)?.filter(|workflow| !old(workflow)) {
+            self.state.restore(workflow);
+            self.read_back.push(id);
         }
+        Ok(())
     }
 }

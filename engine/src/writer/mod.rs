@@ -201,11 +201,7 @@ impl Writer {
         }
         batch.serve_waiting();
         let proof = batch.is_checked() && now >= self.appended_at + PROOF_OF_HEALTH_MS;
-        let Finished { frame, answers, changed, observed, requests, read_back, flushes, failed } =
-            batch.finish();
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
+        let Finished { frame, answers, changed, observed, requests, read_back, flushes } = batch.finish();
         let (position, bytes, stopwatch) = (self.position, frame.len(), Stopwatch::start());
         match self.append(frame, proof, now) {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),

@@ -11,7 +11,9 @@ use crate::machine::event::SnapshotNumber;
 use crate::machine::id::WorkflowId;
 use crate::machine::snapshot::Snapshot;
 use crate::machine::workflow::Workflow;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+use crate::{seal, store};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -88,13 +90,20 @@ impl SqliteArchive {
         Ok(snapshot)
     }
 
+    /// What sealed JSON says of `what`.
+    fn unsealed<T: DeserializeOwned>(&self, what: &str, body: &[u8]) -> Result<T, ArchiveError> {
+        let damaged = |why: String| self.broken(format!("{what}: {why}"));
+        serde_json::from_slice(seal::unsealed(body).map_err(damaged)?)
+            .map_err(|error| damaged(error.to_string()))
+    }
+
     fn parse_snapshot(&self, body: &[u8]) -> Result<Snapshot, ArchiveError> {
-        let saved: SavedSnapshot = serde_json::from_slice(body).map_err(|error| self.broken(error))?;
+        let saved: SavedSnapshot = self.unsealed("definitions", body)?;
         Ok(Snapshot::new(saved.def.into_owned(), saved.task_defs.into_owned()))
     }
 
     fn parse(&self, body: &[u8]) -> Result<Workflow, ArchiveError> {
-        let mut workflow: Workflow = serde_json::from_slice(body).map_err(|error| self.broken(error))?;
+        let mut workflow: Workflow = self.unsealed("a workflow", body)?;
         workflow.attach(self.snapshot(workflow.snapshot_number)?);
         Ok(workflow)
     }
@@ -179,7 +188,7 @@ impl Archive for SqliteArchive {
         })?;
         let (catalogue, snapshots) = bodies;
         if let Some(catalogue) = catalogue {
-            recovered.catalogue = serde_json::from_str(&catalogue).map_err(|error| self.broken(error))?;
+            recovered.catalogue = self.unsealed("the catalogue", catalogue.as_bytes())?;
         }
         for (number, body) in snapshots {
             recovered.snapshots.insert(number as u64, Arc::new(self.parse_snapshot(&body)?));
@@ -268,8 +277,11 @@ fn remove(transaction: &Transaction<'_>, n: i64) -> Result<(), rusqlite::Error> 
     Ok(())
 }
 
+/// Sealed JSON.
 fn json(value: &impl Serialize) -> Result<Vec<u8>, rusqlite::Error> {
-    serde_json::to_vec(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    serde_json::to_vec(value)
+        .map(seal::sealed)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// SQLite's integers are signed.
@@ -279,8 +291,5 @@ fn number(value: u64) -> i64 {
 
 fn failed(path: &Path, error: rusqlite::Error) -> ArchiveError {
     let (path, why) = (path.display().to_string(), error.to_string());
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => ArchiveError::Full { path, why },
-        _ => ArchiveError::Broken { path, why },
-    }
+    if store::is_full(&error) { ArchiveError::Full { path, why } } else { ArchiveError::Broken { path, why } }
 }

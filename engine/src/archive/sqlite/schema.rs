@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Version of the file's layout (`user_version`).
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Marks the file as ours (`application_id`): "SHKA".
 const APPLICATION_ID: i64 = 0x5348_4b41;
 /// How long a connection waits for another one's lock.
