@@ -1,7 +1,7 @@
 //! Metrics for Prometheus, in the words of the reports: queue wait, run time, makespan, backlog, service time.
 //!
 //! What a batch did is counted after its append succeeded, so a metric never runs ahead of the disk. Counters begin
-//! at 0 with the process; names come from definitions, and beyond [`NAMES`] of them the rest counts as `other`.
+//! at 0 with the process; names come from definitions, and beyond 500 of them the rest counts as `other`.
 
 mod histogram;
 
