@@ -1,7 +1,8 @@
 //! Closed load on goose: one `execute()` for a level, our recorder inside. Runs in the load child only.
 
+use super::pace::Pace;
 use super::spec::{BEGAN, LoadSpec, Shape};
-use super::watch::{self, Pace};
+use super::watch;
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::target::outcome;

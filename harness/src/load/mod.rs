@@ -8,6 +8,8 @@ pub mod child;
 #[cfg(feature = "goose")]
 pub mod closed;
 pub mod open;
+#[cfg(feature = "goose")]
+mod pace;
 pub mod pacer;
 pub mod spec;
 mod watch;
