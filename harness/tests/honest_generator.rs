@@ -48,7 +48,7 @@ drain = "30 s"
 name = "closed"
 workflow = "single"
 concurrency = 8
-waves = 1000
+waves = 2500
 slots = 1
 drain = "30 s"
 "#;
