@@ -7,6 +7,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shakedown_engine::api::{Api, routes};
+use shakedown_engine::archive::{Archive, MemoryArchive};
 use shakedown_engine::store::faulty::{Disk, Fault};
 use shakedown_engine::writer::{Handle, Writer, WriterError};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tower::ServiceExt;
 /// An engine on a disk; the disk outlives it.
 struct Stage {
     disk: Disk,
+    archive: Arc<dyn Archive>,
     clock: Arc<AtomicU64>,
     routes: axum::Router,
     writer: JoinHandle<Result<(), WriterError>>,
@@ -24,25 +26,30 @@ struct Stage {
 
 impl Stage {
     fn on(disk: Disk, now: u64) -> Self {
+        Self::with(disk, Arc::new(MemoryArchive::default()), now)
+    }
+
+    /// The archive is saved by a thread of its own, so it has a disk of its own: each planned fault hits the journal.
+    fn with(disk: Disk, archive: Arc<dyn Archive>, now: u64) -> Self {
         let clock = Arc::new(AtomicU64::new(now));
         let time = Arc::clone(&clock);
-        let (store, archive) = disk.open();
+        let (store, _) = disk.open();
         let read = Box::new(move || time.load(Ordering::SeqCst));
         let writer = Writer::open((store, Arc::clone(&archive)), read, None).unwrap();
         let (handle, requests) = Handle::channel();
         let metrics = writer.metrics();
         let writer = std::thread::spawn(move || writer.run(&requests));
-        let routes = routes(Api { writer: handle, archive, metrics });
-        Self { disk, clock, routes, writer }
+        let routes = routes(Api { writer: handle, archive: Arc::clone(&archive), metrics });
+        Self { disk, archive, clock, routes, writer }
     }
 
     /// What the fault did is done: the engine has ended, the power comes back, another engine starts.
     fn again(self) -> Self {
-        let Self { disk, clock, routes, writer } = self;
+        let Self { disk, archive, clock, routes, writer } = self;
         drop(routes);
         assert!(writer.join().unwrap().is_err(), "the fault did not end the engine");
         disk.lose_power(500);
-        Self::on(disk, clock.load(Ordering::SeqCst))
+        Self::with(disk, archive, clock.load(Ordering::SeqCst))
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
