@@ -12,9 +12,9 @@ use std::str::FromStr;
 pub const MAX_BODY: usize = 6 << 20;
 
 /// The bytes of a body.
-pub struct Payload(pub Bytes);
+pub struct RequestBody(pub Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Payload {
+impl<S: Send + Sync> FromRequest<S> for RequestBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
             let text = format!("the body can't be read ({refusal}); it may have {MAX_BODY} bytes");
             Problem::new(refusal.status(), text)
         };
-        Bytes::from_request(request, state).await.map(Payload).map_err(refuse)
+        Bytes::from_request(request, state).await.map(RequestBody).map_err(refuse)
     }
 }
 

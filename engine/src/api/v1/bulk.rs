@@ -5,7 +5,7 @@ use super::control::{reason, removal};
 use super::json;
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload};
+use crate::api::query::{self, Parameters, RequestBody};
 use crate::machine::command::OpenWorkflow;
 use crate::machine::id::WorkflowId;
 use crate::machine::{Command, Rejection};
@@ -67,7 +67,7 @@ impl Bulk {
 
 async fn each(
     api: &Api,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
     command: impl Fn(WorkflowId) -> Command,
 ) -> Result<Response, Problem> {
     let ids: Vec<String> = query::json(&body)?;
@@ -82,34 +82,42 @@ async fn each(
     Ok(json(&Bulk::of(api, named.collect()).await))
 }
 
-async fn pause(State(api): State<Api>, body: Payload) -> Result<Response, Problem> {
+async fn pause(State(api): State<Api>, body: RequestBody) -> Result<Response, Problem> {
     each(&api, body, Command::Pause).await
 }
 
-async fn resume(State(api): State<Api>, body: Payload) -> Result<Response, Problem> {
+async fn resume(State(api): State<Api>, body: RequestBody) -> Result<Response, Problem> {
     each(&api, body, Command::Resume).await
 }
 
-async fn restart(State(api): State<Api>, parameters: Parameters, body: Payload) -> Result<Response, Problem> {
+async fn restart(
+    State(api): State<Api>,
+    parameters: Parameters,
+    body: RequestBody,
+) -> Result<Response, Problem> {
     let latest = parameters.flag("useLatestDefinitions", false)?;
     each(&api, body, |id| Command::Restart { id, latest }).await
 }
 
-async fn retry(State(api): State<Api>, body: Payload) -> Result<Response, Problem> {
+async fn retry(State(api): State<Api>, body: RequestBody) -> Result<Response, Problem> {
     each(&api, body, |id| Command::Retry { id, resume_children: false }).await
 }
 
 async fn terminate(
     State(api): State<Api>,
     parameters: Parameters,
-    body: Payload,
+    body: RequestBody,
 ) -> Result<Response, Problem> {
     let reason = reason(&parameters);
     let alarm = parameters.flag("triggerFailureWorkflow", false)?;
     each(&api, body, |id| Command::Terminate { id, reason: reason.clone(), alarm }).await
 }
 
-async fn remove(State(api): State<Api>, parameters: Parameters, body: Payload) -> Result<Response, Problem> {
+async fn remove(
+    State(api): State<Api>,
+    parameters: Parameters,
+    body: RequestBody,
+) -> Result<Response, Problem> {
     let open = removal(&parameters)?;
     each(&api, body, |id| Command::Remove { id, open: open.clone() }).await
 }
@@ -117,7 +125,7 @@ async fn remove(State(api): State<Api>, parameters: Parameters, body: Payload) -
 async fn terminate_remove(
     State(api): State<Api>,
     parameters: Parameters,
-    body: Payload,
+    body: RequestBody,
 ) -> Result<Response, Problem> {
     let open = OpenWorkflow::Terminate(reason(&parameters));
     each(&api, body, |id| Command::Remove { id, open: open.clone() }).await

@@ -4,7 +4,7 @@ use super::text;
 use super::workflow::parse;
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload, Segment};
+use crate::api::query::{self, Parameters, RequestBody, Segment};
 use crate::machine::Command;
 use crate::machine::command::{OpenWorkflow, Rerun, Skip};
 use crate::machine::definition::Object;
@@ -125,7 +125,7 @@ struct RerunRequest {
 async fn rerun(
     State(api): State<Api>,
     Segment(id): Segment,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     let request: RerunRequest = if body.is_empty() { RerunRequest::default() } else { query::json(&body)? };
     let from = request.re_run_from_task_id.filter(|task| !task.is_empty());
@@ -156,7 +156,7 @@ struct SkipRequest {
 async fn skip(
     State(api): State<Api>,
     path: Result<Path<(String, String)>, PathRejection>,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<(), Problem> {
     let (id, reference) = two(path)?;
     let request: SkipRequest = if body.is_empty() { SkipRequest::default() } else { query::json(&body)? };

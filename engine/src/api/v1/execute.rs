@@ -7,7 +7,7 @@ use super::task_view::TaskView;
 use super::workflow::{StartRequest, parse};
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload};
+use crate::api::query::{self, Parameters, RequestBody};
 use crate::clock;
 use crate::machine::command::Signal;
 use crate::machine::definition::Object;
@@ -97,7 +97,7 @@ async fn execute(
     State(api): State<Api>,
     path: Result<Path<(String, i64)>, PathRejection>,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     let Path((name, version)) =
         path.map_err(|refusal| Problem::bad_request(format!("the path: {refusal}")))?;
@@ -148,7 +148,7 @@ fn sent(path: Named, body: &[u8], must_wait: bool) -> Result<Command, Problem> {
 }
 
 /// Ends the WAIT that a workflow stands at; without one nothing happens.
-async fn signal(State(api): State<Api>, path: Named, Payload(body): Payload) -> Result<(), Problem> {
+async fn signal(State(api): State<Api>, path: Named, RequestBody(body): RequestBody) -> Result<(), Problem> {
     Ok(api.writer.decide(sent(path, &body, false)?, |_, _| ()).await?)
 }
 
@@ -157,7 +157,7 @@ async fn signal_and_wait(
     State(api): State<Api>,
     path: Named,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     check_strategy(&parameters)?;
     let wait_ms = parameters.number("timeoutMillis")?.unwrap_or(SIGNAL_WAIT_MS).min(MAX_WAIT_S * 1000);

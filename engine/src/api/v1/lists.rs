@@ -5,7 +5,7 @@ use super::json;
 use super::workflow_view::WorkflowView;
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload, Segment};
+use crate::api::query::{self, Parameters, RequestBody, Segment};
 use crate::archive::{ArchiveError, Query};
 use crate::machine::status::WorkflowStatus;
 use crate::machine::workflow::Workflow;
@@ -99,7 +99,7 @@ async fn correlated_each(
     State(api): State<Api>,
     Segment(name): Segment,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     let ids: Vec<String> = query::json(&body)?;
     if ids.len() > MAX_NAMES {

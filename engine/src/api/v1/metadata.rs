@@ -5,7 +5,7 @@ use super::control::two;
 use super::json;
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload, Segment};
+use crate::api::query::{self, Parameters, RequestBody, Segment};
 use crate::machine::definition::{TaskDef, WorkflowDef};
 use crate::machine::{Command, Registered, Rejection, validate};
 use axum::Router;
@@ -55,12 +55,12 @@ async fn task_def(State(api): State<Api>, Segment(name): Segment) -> Result<Resp
     Ok(json(&with_times(&found.ok_or(Rejection::NotFound(missing))?)))
 }
 
-async fn save_task_defs(State(api): State<Api>, Payload(body): Payload) -> Result<(), Problem> {
+async fn save_task_defs(State(api): State<Api>, RequestBody(body): RequestBody) -> Result<(), Problem> {
     let defs: Vec<TaskDef> = query::json(&body)?;
     Ok(api.writer.decide(Command::SaveTaskDefs(defs), |_, _| ()).await?)
 }
 
-async fn update_task_def(State(api): State<Api>, Payload(body): Payload) -> Result<(), Problem> {
+async fn update_task_def(State(api): State<Api>, RequestBody(body): RequestBody) -> Result<(), Problem> {
     let def: Box<TaskDef> = query::json(&body)?;
     Ok(api.writer.decide(Command::UpdateTaskDef(def), |_, _| ()).await?)
 }
@@ -84,7 +84,7 @@ async fn workflow_def(
 async fn save_workflow_def(
     State(api): State<Api>,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<(), Problem> {
     let overwrite = parameters.flag("overwrite", false)?;
     let def: Box<WorkflowDef> = query::json(&body)?;
@@ -92,7 +92,10 @@ async fn save_workflow_def(
 }
 
 /// Each on its own: what fails is told in the body, the status is 200.
-async fn save_workflow_defs(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
+async fn save_workflow_defs(
+    State(api): State<Api>,
+    RequestBody(body): RequestBody,
+) -> Result<Response, Problem> {
     let defs: Vec<Box<WorkflowDef>> = query::json(&body)?;
     if defs.is_empty() {
         return Err(Problem::bad_request("the list of workflow definitions is empty"));
@@ -118,7 +121,7 @@ async fn remove_workflow_def(
 }
 
 /// Says whether a definition could be registered, without doing it.
-async fn validate_workflow_def(Payload(body): Payload) -> Result<(), Problem> {
+async fn validate_workflow_def(RequestBody(body): RequestBody) -> Result<(), Problem> {
     let def: WorkflowDef = query::json(&body)?;
     Ok(validate::workflow_def(&def)?)
 }

@@ -6,7 +6,7 @@ use super::workflow_view::WorkflowView;
 use super::{json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload, Segment};
+use crate::api::query::{self, Parameters, RequestBody, Segment};
 use crate::clock;
 use crate::machine::bounds::MAX_POLL_COUNT;
 use crate::machine::command::{ReferenceUpdate, Report, TaskUpdate};
@@ -157,14 +157,17 @@ pub fn report(status: Option<&str>) -> Result<Report, Problem> {
     })
 }
 
-async fn update(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
+async fn update(State(api): State<Api>, RequestBody(body): RequestBody) -> Result<Response, Problem> {
     let (task, command) = query::json::<TaskResult>(&body)?.command()?;
     api.writer.decide(command, |_, _| ()).await?;
     Ok(text(&task))
 }
 
 /// Updates a task and answers the next of the same type for the same worker, if there is one at once.
-async fn update_and_poll(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
+async fn update_and_poll(
+    State(api): State<Api>,
+    RequestBody(body): RequestBody,
+) -> Result<Response, Problem> {
     // A client takes 404 here for a server without this route and never comes back to it.
     let unknown = Problem::not_found_as_bad_request;
     let result = query::json::<TaskResult>(&body)?;
@@ -204,7 +207,7 @@ async fn update_by_reference(
     State(api): State<Api>,
     path: Named,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     let command = Command::UpdateByReference(Box::new(by_reference(path, &parameters, &body)?));
     let task = api.writer.decide(command, |_, events| first_task(events)).await?;
@@ -216,7 +219,7 @@ async fn update_by_reference_and_read(
     State(api): State<Api>,
     path: Named,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     let update = by_reference(path, &parameters, &body)?;
     let (id, reference) = (update.workflow, update.reference.clone());
@@ -239,7 +242,11 @@ async fn read(State(api): State<Api>, Segment(id): Segment) -> Result<Response, 
 }
 
 /// The body is the line itself, whatever the content type says.
-async fn log(State(api): State<Api>, Segment(id): Segment, Payload(body): Payload) -> Result<(), Problem> {
+async fn log(
+    State(api): State<Api>,
+    Segment(id): Segment,
+    RequestBody(body): RequestBody,
+) -> Result<(), Problem> {
     let text: Arc<str> = String::from_utf8_lossy(&body).into();
     let command = Command::Log { task: parse_task(&id)?, entry: LogEntry { at: 0, text } };
     Ok(api.writer.decide(command, |_, _| ()).await?)

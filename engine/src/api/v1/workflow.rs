@@ -5,7 +5,7 @@ use super::workflow_view::{StatusView, WorkflowView};
 use super::{control, json, text};
 use crate::api::Api;
 use crate::api::problem::Problem;
-use crate::api::query::{self, Parameters, Payload, Segment};
+use crate::api::query::{self, Parameters, RequestBody, Segment};
 use crate::clock;
 use crate::machine::command::{KeyTaken, StartWorkflow};
 use crate::machine::definition::{Object, WorkflowDef};
@@ -96,7 +96,7 @@ fn empty_object() -> Value {
     Value::Object(Object::new())
 }
 
-async fn start(State(api): State<Api>, Payload(body): Payload) -> Result<Response, Problem> {
+async fn start(State(api): State<Api>, RequestBody(body): RequestBody) -> Result<Response, Problem> {
     let request: StartRequest = query::json(&body)?;
     Ok(text(&begin(&api, request.command()?).await?))
 }
@@ -105,7 +105,7 @@ async fn start_by_name(
     State(api): State<Api>,
     Segment(name): Segment,
     parameters: Parameters,
-    Payload(body): Payload,
+    RequestBody(body): RequestBody,
 ) -> Result<Response, Problem> {
     let input: Value = if body.is_empty() { empty_object() } else { query::json(&body)? };
     if !input.is_object() {
