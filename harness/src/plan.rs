@@ -70,6 +70,8 @@ pub fn draw(
             waves: asked.waves.unwrap_or(0),
             open: (asked.mode == Mode::Open)
                 .then(|| Open { stages: stages(asked), may_shed: asked.may_shed }),
+            probes: false,
+            beside: None,
             slots,
             drain_s: asked.drain.seconds(),
         });

@@ -150,6 +150,7 @@ async fn start(user: &GooseUser, level: &Level, index: u64, due_ns: u64) -> Opti
         status: sent.status,
         workflow_id: workflow_id.clone(),
         error: sent.text.err(),
+        tries: 1,
     }));
     workflow_id.map(|workflow_id| (workflow_id, sent.sent_ns))
 }

@@ -116,6 +116,7 @@ async fn start(level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> 
         status: sent.status,
         workflow_id: workflow_id.clone(),
         error: sent.error(),
+        tries: 1,
     }));
     workflow_id.map(|workflow_id| (workflow_id, sent.sent_ns))
 }

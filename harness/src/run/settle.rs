@@ -135,6 +135,7 @@ fn told(start: &Start, workflow_id: &str, workflow: StoredWorkflow) -> FinalWork
     FinalWorkflow {
         level: start.level.clone(),
         index: start.index,
+        reading: 1,
         workflow_id: workflow_id.to_owned(),
         found: true,
         status: workflow.status,

@@ -5,9 +5,11 @@
 //! Instants named `*_ms` are the target's own wall clock (epoch milliseconds) and are only ever compared
 //! with each other.
 
+mod chaos;
 mod read;
 mod usage;
 
+pub use chaos::{Begun, Calibration, FaultMark, FaultPhase, NodeChange, NodeMark};
 pub use read::History;
 pub use usage::{DiskSyncs, HostUsage, Resource};
 
@@ -17,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// The version of the format; a reader refuses a newer one, and fields that it does not know. So a release that
 /// adds a field raises it.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The oldest version that is still read. Format 1 was never released; its resource samples told CPU and memory only.
 pub const OLDEST_VERSION: u32 = 2;
@@ -51,6 +53,14 @@ pub enum Record {
     Host(HostUsage),
     /// How long the disk takes to append and sync.
     DiskSyncs(DiskSyncs),
+    /// An injection of a fault came a step further.
+    Fault(FaultMark),
+    /// Something became of a node.
+    Node(NodeMark),
+    /// A worker process took a task in hand.
+    Begun(Begun),
+    /// How far this machine's figures are off.
+    Calibration(Calibration),
     /// Something that a reader of the run should know (a target that restarted, a cap that was hit).
     Note(Note),
     /// Always the last line of a whole history: without it the run was cut off.
@@ -152,6 +162,18 @@ pub struct Start {
     /// Why it is not ok.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Requests that were sent for it: a client that retries names its start by an idempotency key.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub tries: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_once(n: &u32) -> bool {
+    *n == 1
 }
 
 /// An arrival that the driver held back: it was due, and never asked of the target.
@@ -292,6 +314,9 @@ pub struct FinalWorkflow {
     pub level: String,
     /// Index of the workflow in its level's plan.
     pub index: u64,
+    /// Which reading of it: the first when the load is over, the second after everything was verified again.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub reading: u32,
     /// The id that was asked for.
     pub workflow_id: String,
     /// False: the target does not know it.

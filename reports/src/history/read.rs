@@ -1,8 +1,9 @@
 //! The reader of a history: strict in the middle, forgiving only about an end that is missing.
 
 use super::{
-    Call, DiskSyncs, Execution, FinalWorkflow, Footer, Header, HostUsage, LevelEnd, LevelMark, Note,
-    OLDEST_VERSION, Observed, Record, Resource, SCHEMA_VERSION, Shed, Start,
+    Begun, Calibration, Call, DiskSyncs, Execution, FaultMark, FinalWorkflow, Footer, Header, HostUsage,
+    LevelEnd, LevelMark, NodeMark, Note, OLDEST_VERSION, Observed, Record, Resource, SCHEMA_VERSION, Shed,
+    Start,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -34,6 +35,14 @@ pub struct History {
     pub hosts: Vec<HostUsage>,
     /// Probes of the disk.
     pub disk_syncs: Vec<DiskSyncs>,
+    /// Injections of faults and how far they came.
+    pub faults: Vec<FaultMark>,
+    /// What became of nodes.
+    pub nodes: Vec<NodeMark>,
+    /// Work that worker processes took in hand.
+    pub begun: Vec<Begun>,
+    /// How far this machine's figures are off, where that was found out.
+    pub calibration: Option<Calibration>,
     /// Remarks.
     pub notes: Vec<Note>,
     /// How the run ended.
@@ -90,6 +99,10 @@ impl History {
             resources: Vec::new(),
             hosts: Vec::new(),
             disk_syncs: Vec::new(),
+            faults: Vec::new(),
+            nodes: Vec::new(),
+            begun: Vec::new(),
+            calibration: None,
             notes: Vec::new(),
             footer: None,
             truncated: true,
@@ -110,6 +123,10 @@ impl History {
             Record::Resource(r) => self.resources.push(r),
             Record::Host(r) => self.hosts.push(r),
             Record::DiskSyncs(r) => self.disk_syncs.push(r),
+            Record::Fault(r) => self.faults.push(r),
+            Record::Node(r) => self.nodes.push(r),
+            Record::Begun(r) => self.begun.push(r),
+            Record::Calibration(r) => self.calibration = Some(r),
             Record::Note(r) => self.notes.push(r),
             Record::Footer(r) => self.footer = Some(r),
         }

@@ -2,7 +2,10 @@
 //!
 //! `plan.jsonl` holds one [`Line`] a line: every template, then every level, then every workflow.
 
+pub mod drill;
+
 use crate::jsonl::{self, ReadError};
+use drill::{Injection, Terms};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +19,10 @@ pub enum Line {
     Level(Level),
     /// One workflow of a level.
     Workflow(Workflow),
+    /// By what recovery is measured; at most once, and only where faults are injected.
+    Terms(Terms),
+    /// An injection of a fault.
+    Injection(Injection),
 }
 
 /// A workflow template: what its definition says, and the CSV of durations.
@@ -194,6 +201,12 @@ pub struct Level {
     /// Of open load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<Open>,
+    /// True when its starts are probes: sent at a fixed rate beside the other levels, with a short deadline.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probes: bool,
+    /// The level beside which it runs, when it does not have its turn in the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// Slots of each pool.
     pub slots: BTreeMap<String, u32>,
     /// Real seconds after the last start by which everything must be terminal.
@@ -232,6 +245,10 @@ pub struct Plan {
     pub levels: Vec<Level>,
     /// Workflows, each of a level that is here, unique by level and index.
     pub workflows: Vec<Workflow>,
+    /// By what recovery is measured, where faults are injected.
+    pub terms: Option<Terms>,
+    /// Injections of faults, in the order of the scenario.
+    pub injections: Vec<Injection>,
 }
 
 impl Plan {
@@ -254,6 +271,11 @@ impl Plan {
                 Line::Workflow(w) => {
                     (format!("workflow {} of level `{}`", w.index, w.level), plan.level(&w.level).is_some())
                 }
+                Line::Terms(_) => ("the terms of recovery".to_owned(), true),
+                Line::Injection(i) => (
+                    format!("injection {} of fault `{}`", i.injection, i.fault),
+                    plan.level(&i.level).is_some(),
+                ),
             };
             if !known {
                 return Err(jsonl::bad(file, number, format!("{unique} belongs to nothing before it")));
@@ -265,6 +287,8 @@ impl Plan {
                 Line::Template(t) => plan.templates.push(t),
                 Line::Level(l) => plan.levels.push(l),
                 Line::Workflow(w) => plan.workflows.push(w),
+                Line::Terms(t) => plan.terms = Some(t),
+                Line::Injection(i) => plan.injections.push(i),
             }
         }
         if plan.levels.is_empty() {

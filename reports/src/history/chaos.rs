@@ -1,0 +1,141 @@
+//! What the harness saw of faults: their injections, what became of nodes, and work that was begun.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How far an injection of a fault has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultPhase {
+    /// It is in the ledger, and about to be applied.
+    Intended,
+    /// It is known to be in effect since `at_ns`: this is t₀.
+    Applied,
+    /// It was tried, and nobody can say that it took effect.
+    NotApplied,
+    /// This machine can't do it; nothing was tried.
+    NotRun,
+    /// It is being undone.
+    Healing,
+    /// It is known to be undone since `at_ns`: this is t_h.
+    Healed,
+    /// Undoing it was tried, and nobody can say that it worked.
+    NotHealed,
+}
+
+/// An injection of a fault came a step further.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultMark {
+    /// Name of the fault in the scenario.
+    pub fault: String,
+    /// Which injection of it, from 1.
+    pub injection: u32,
+    /// How far it has come.
+    pub phase: FaultPhase,
+    /// Since when that is known.
+    pub at_ns: u64,
+    /// The node or link that the role stood for, once it is resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What shows it, or why it can't be shown: `process 4711 is gone (signal 9)`.
+    pub evidence: String,
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeChange {
+    /// Its process runs.
+    Started,
+    /// It says that it is ready.
+    Ready,
+    /// Its process is gone.
+    Ended,
+    /// Its supervisor gives it up.
+    GivenUp,
+    /// A text that a fault waits for came up in its log.
+    Marker,
+}
+
+/// Something became of a node of the target, or of a process of the harness that faults may hit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeMark {
+    /// The node: `engine`, `worker-2`.
+    pub node: String,
+    /// What became of it.
+    pub change: NodeChange,
+    /// When.
+    pub at_ns: u64,
+    /// Its process.
+    pub pid: u32,
+    /// More, for people: `signal 9`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// A worker process took a task in hand. The execution that ends it carries the same nonce; without one, the worker
+/// was ended in the middle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begun {
+    /// Name of the level, from the correlation id; empty when the workflow isn't ours.
+    pub level: String,
+    /// Index of the workflow in its level's plan.
+    pub index: u64,
+    /// The target's id of the workflow.
+    pub workflow_id: String,
+    /// The target's id of the task.
+    pub task_id: String,
+    /// The task's reference name in the definition.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Its type (queue).
+    pub task_type: String,
+    /// Pool that does it.
+    pub pool: String,
+    /// Name of the worker.
+    pub worker: String,
+    /// Attempt, from 0.
+    pub attempt: u32,
+    /// `pollCount` as handed out.
+    pub poll_count: u32,
+    /// Unique to this execution.
+    pub nonce: String,
+    /// Nonces of the predecessors as the task's input carried them, by reference name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub after: BTreeMap<String, String>,
+    /// When the answer that handed the task out was read.
+    pub polled_ns: u64,
+    /// When the work began.
+    pub started_ns: u64,
+    /// How long the plan wants the work to take, real nanoseconds.
+    pub planned_ns: u64,
+    /// `scheduledTime` of the record, the target's clock.
+    pub scheduled_ms: u64,
+    /// `startTime` of the record, the target's clock.
+    pub server_started_ms: u64,
+    /// `responseTimeoutSeconds` of the record: the lease.
+    pub lease_s: f64,
+}
+
+/// How far this machine's figures are off: what `shakedown calibrate` found, on the machine that made the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// When it was made, epoch milliseconds.
+    pub made_ms: u64,
+    /// Most by which a planted outage was told too short or too long, milliseconds.
+    pub outage_error_ms: f64,
+    /// Interval between probes while it was measured, milliseconds.
+    pub probe_interval_ms: f64,
+    /// Most by which a percentile of a known law was off, as a share.
+    pub percentile_error: f64,
+    /// Breaches that were planted.
+    pub planted: u64,
+    /// Of those, found by the check that they belong to.
+    pub found: u64,
+    /// Findings that nobody had planted.
+    pub invented: u64,
+}
