@@ -118,6 +118,8 @@ fn add_level(made: &Made, began_ms: u64, plan: &mut Plan, history: &mut History)
         concurrency: made.concurrency,
         waves: 1,
         open: None,
+        probes: false,
+        beside: None,
         slots: slots.clone(),
         drain_s: 5.0,
     });
@@ -184,6 +186,7 @@ fn add_workflow(made: &Made, index: u64, due_ms: u64, plan: &mut Plan, history: 
         status: Some(200),
         workflow_id: Some(id.clone()),
         error: None,
+        tries: 1,
     });
     let mut tasks = Vec::new();
     let mut at_ms = sent_ms;
@@ -213,6 +216,7 @@ fn add_workflow(made: &Made, index: u64, due_ms: u64, plan: &mut Plan, history: 
     history.finals.push(FinalWorkflow {
         level,
         index,
+        reading: 1,
         workflow_id: id,
         found: true,
         status: "COMPLETED".into(),
