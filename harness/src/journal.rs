@@ -80,6 +80,14 @@ pub fn write_line(file: &mut impl Write, value: &impl Serialize) -> io::Result<(
     file.write_all(b"\n")
 }
 
+/// A record of one whole line.
+///
+/// # Errors
+/// It isn't one.
+pub fn parse_line(line: &str) -> io::Result<Record> {
+    serde_json::from_str(line).map_err(io::Error::other)
+}
+
 /// Reads the records that another process of the run wrote. A torn last line (the process was killed) is left out.
 ///
 /// # Errors

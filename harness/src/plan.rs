@@ -5,10 +5,14 @@
 
 use crate::draw;
 use crate::load::pacer;
-use crate::scenario::load::{self, Mode};
+use crate::scenario::drill::Probes;
+use crate::scenario::load::{self, Arrivals, Mode};
 use crate::scenario::{Level as AskedLevel, Scenario};
 use shakedown_reports::plan::{Level, Line, Model, Open, Part, Stage, Template, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Name of the level that probes are.
+pub const PROBES: &str = "probes";
 
 /// A drawn plan, in the order of `plan.jsonl`.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +94,51 @@ pub fn draw(
             });
         }
     }
+    if let Some(probes) = &scenario.probes {
+        add_probes(&mut plan, scenario, probes, templates, run);
+    }
     Ok(plan)
+}
+
+/// Probes run beside the only level, for as long as it offers load, evenly spaced.
+fn add_probes(
+    plan: &mut Plan,
+    scenario: &Scenario,
+    probes: &Probes,
+    templates: &BTreeMap<String, Template>,
+    run: &str,
+) {
+    let (Some(level), Some(template)) = (plan.levels.first(), templates.get(&probes.workflow)) else {
+        return;
+    };
+    let length_s = level.open.as_ref().map_or(0.0, Open::length_s);
+    let stage = Stage::Rate { from_per_s: probes.rate_per_s, to_per_s: probes.rate_per_s, length_s };
+    let pools = template.tasks.iter().map(|task| (task.pool.clone(), probes.slots));
+    let beside = level.name.clone();
+    let due = pacer::schedule(&[stage], Arrivals::Even, scenario.seed, "arrival/probes");
+    plan.levels.push(Level {
+        name: PROBES.to_owned(),
+        template: template.name.clone(),
+        mix: vec![],
+        model: Model::Open,
+        // Nobody holds a probe back: when it is due it is sent.
+        concurrency: u32::try_from(due.len()).unwrap_or(u32::MAX).max(1),
+        waves: 0,
+        open: Some(Open { stages: vec![stage], may_shed: false }),
+        probes: true,
+        beside: Some(beside),
+        slots: pools.collect(),
+        drain_s: level.drain_s,
+    });
+    plan.workflows.extend((0..).zip(due).map(|(index, due_ns)| Workflow {
+        level: PROBES.to_owned(),
+        index,
+        correlation_id: format!("{run}/{PROBES}/{index}"),
+        template: None,
+        due_ns: Some(due_ns),
+        input_bytes: None,
+        durations_s: durations(template, scenario, scenario.seed, index),
+    }));
 }
 
 /// The parts of a level's mix, by the names of their templates; none when it has one workflow.
@@ -172,6 +220,11 @@ impl Plan {
         workflow.template.as_ref().unwrap_or(&level.template)
     }
 
+    /// The levels that run beside another one.
+    pub fn beside<'p>(&'p self, level: &'p str) -> impl Iterator<Item = &'p Level> {
+        self.levels.iter().filter(move |one| one.beside.as_deref() == Some(level))
+    }
+
     /// The workflows of a level, by index.
     pub fn of_level<'p>(&'p self, level: &'p str) -> impl Iterator<Item = &'p Workflow> {
         self.workflows.iter().filter(move |workflow| workflow.level == level)
@@ -188,6 +241,7 @@ impl Plan {
     pub fn length_s(&self, speed: f64) -> f64 {
         self.levels
             .iter()
+            .filter(|level| level.beside.is_none())
             .map(|level| {
                 let longest_s = self.longest_s(level, speed);
                 match &level.open {

@@ -9,6 +9,7 @@ mod print;
 mod run;
 mod suite;
 mod welcome;
+mod work;
 mod worker;
 
 use crate::failure::{Failure, Result};
@@ -51,6 +52,9 @@ enum Command {
     /// Run one level of load (started by `run`).
     #[command(hide = true)]
     Load(load::Args),
+    /// Run one process of workers (started by `run`).
+    #[command(hide = true)]
+    Work(work::Args),
 }
 
 /// Runs the command that `arguments` ask for and returns the exit code.
@@ -74,6 +78,7 @@ pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         Some(Command::Completions(args)) => print::completions::<Cli>(&args),
         Some(Command::Man(args)) => print::man::<Cli>(&args),
         Some(Command::Load(args)) => load::run(&args),
+        Some(Command::Work(args)) => on_tokio("info", work::run(args)),
     }
 }
 

@@ -56,6 +56,7 @@ pub async fn run(args: Args) -> Result<u8> {
         seed: 0,
         behaviour: crate::scenario::Workers::default(),
         poll_wait: CAUTIOUS_POLL,
+        tell_begun: false,
     })?;
     let slots = fleet.pools().map(|pool| (pool.to_owned(), args.slots)).collect();
     fleet.resize(&slots);

@@ -8,6 +8,7 @@ use super::watch;
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::target::conductor::{Conductor, started_id};
+use crate::target::http::Exchange;
 use anyhow::Context as _;
 use shakedown_reports::history::{Call, Observed, Outcome, Record, Shed, Start};
 use std::path::Path;
@@ -19,6 +20,9 @@ use tokio::task::JoinSet;
 
 /// From the end of the preparations to the beginning of the schedule: the first arrival is not late by them.
 const LEAD: Duration = Duration::from_millis(50);
+/// Pauses between the tries of one start, from the first to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 
 struct Level {
     spec: LoadSpec,
@@ -88,7 +92,8 @@ fn pace(spec: &LoadSpec, began_ns: u64) -> std::io::Result<UnboundedReceiver<(u6
 
 /// Starts one workflow and watches it to its end.
 async fn one_workflow(level: Arc<Level>, index: u64, due_ns: u64) {
-    if let Some((workflow_id, sent_ns)) = start(&level, index, due_ns).await {
+    let started = start(&level, index, due_ns).await;
+    if let Some((workflow_id, sent_ns)) = started.filter(|_| level.spec.watch) {
         let observed = observe(&level, index, workflow_id, sent_ns).await;
         level.journal.write(Record::Observed(observed));
     }
@@ -97,8 +102,7 @@ async fn one_workflow(level: Arc<Level>, index: u64, due_ns: u64) {
 
 async fn start(level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> {
     let spec = &level.spec;
-    // Never sent twice: a start whose fate is unknown is settled by its correlation id when the run is over.
-    let sent = level.target.start(&spec.start_request(index)).await;
+    let Sent { first_sent_ns, last: sent, tries } = send(level, index).await;
     let workflow_id = started_id(&sent);
     let outcome = match (sent.outcome(), &workflow_id) {
         // A yes without an id may stand for a workflow that nobody can name.
@@ -110,15 +114,49 @@ async fn start(level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> 
         index,
         correlation_id: spec.correlation_id(index),
         due_ns,
-        sent_ns: sent.sent_ns,
+        sent_ns: first_sent_ns,
         done_ns: sent.done_ns,
         outcome,
         status: sent.status,
         workflow_id: workflow_id.clone(),
         error: sent.error(),
-        tries: 1,
+        tries,
     }));
     workflow_id.map(|workflow_id| (workflow_id, sent.sent_ns))
+}
+
+/// A start as it was sent, the last time.
+struct Sent {
+    first_sent_ns: u64,
+    last: Exchange,
+    tries: u32,
+}
+
+/// Sends a start. Without an idempotency key it is never sent twice: one whose fate is unknown is settled by its
+/// correlation id when the run is over. With one, it is sent until it is answered, or refused for good.
+async fn send(level: &Level, index: u64) -> Sent {
+    let spec = &level.spec;
+    let request = spec.start_request(index);
+    let within = Duration::from_millis(spec.start_within_ms);
+    let mut last = level.target.start_within(&request, within).await;
+    let first_sent_ns = last.sent_ns;
+    let give_up_ns = first_sent_ns + spec.retry_for_ms * 1_000_000;
+    let (mut tries, mut pause) = (1, FIRST_PAUSE);
+    while is_worth_another_try(&last) && clock::now_ns() + clock::nanos(pause) < give_up_ns {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        last = level.target.start_within(&request, within).await;
+        tries += 1;
+    }
+    Sent { first_sent_ns, last, tries }
+}
+
+/// Not answered, or refused for the moment: 429, 503 and 507 say "later".
+fn is_worth_another_try(sent: &Exchange) -> bool {
+    match sent.status {
+        None => true,
+        Some(status) => status == 429 || status >= 500,
+    }
 }
 
 async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64) -> Observed {

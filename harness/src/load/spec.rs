@@ -23,6 +23,12 @@ pub struct LoadSpec {
     pub shape: Shape,
     /// How long a workflow has to become terminal, real nanoseconds.
     pub drain_ns: u64,
+    /// How long one start may take to be answered, milliseconds.
+    pub start_within_ms: u64,
+    /// How long a start that was refused or not answered is sent again, milliseconds; 0: it is sent once.
+    pub retry_for_ms: u64,
+    /// False: nobody watches what becomes of the workflows (probes).
+    pub watch: bool,
 }
 
 /// A workflow definition at the target.
@@ -79,6 +85,10 @@ impl LoadSpec {
             "name": definition.name, "version": definition.version, "correlationId": self.correlation_id(index),
             "input": { "project": format!("{}-{index}", self.level), "index": index },
         });
+        if self.retry_for_ms > 0 {
+            body["idempotencyKey"] = self.correlation_id(index).into();
+            body["idempotencyStrategy"] = "RETURN_EXISTING".into();
+        }
         if to_start.input_bytes > 0 {
             let bytes = usize::try_from(to_start.input_bytes).unwrap_or(0);
             body["input"]["padding"] = "x".repeat(bytes).into();

@@ -7,10 +7,13 @@ use crate::journal;
 use crate::load::child::{self, LoadChild};
 use crate::load::spec::{Definition, LoadSpec, Shape, ToStart};
 use crate::plan::{Plan, critical_path_s};
-use crate::workers::{Fleet, real_ns};
+use crate::run::crew::Crew;
+use crate::scenario::units::RealTime;
+use crate::workers::real_ns;
 use anyhow::Context;
 use shakedown_reports::history::{LevelEnd, LevelMark, Record, Start};
 use shakedown_reports::plan::{Level, Model, Open, Workflow};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How much longer than a workflow has to end a level may do nothing at all: every request has a deadline of 10 s,
 /// and goose looks every half second whether it is done.
 const STANDSTILL: Duration = Duration::from_secs(20);
+/// How long a start may take to be answered.
+const START_WITHIN_MS: u64 = 10_000;
 
 /// A level that was run.
 #[derive(Debug)]
@@ -29,46 +34,63 @@ pub struct LevelRun {
     pub cut_short: Option<String>,
 }
 
-/// Runs one level.
+/// Runs one level, and those beside it.
 ///
 /// # Errors
 /// The tool failed: the load can't be started, or its records can't be read.
-pub async fn run(stage: &mut Stage<'_>, fleet: &Fleet, level: &Level) -> anyhow::Result<LevelRun> {
-    let tasks = stage.plan.of_level(&level.name).map(|one| one.durations_s.len() as u64).sum();
+pub async fn run(stage: &mut Stage<'_>, crew: &mut Crew, level: &Level) -> anyhow::Result<LevelRun> {
+    let plan = stage.plan;
+    let levels: Vec<&Level> = [level].into_iter().chain(plan.beside(&level.name)).collect();
+    let tasks =
+        levels.iter().flat_map(|one| plan.of_level(&one.name)).map(|one| one.durations_s.len() as u64).sum();
     stage.progress.level(&level.name, tasks);
-    fleet.resize(&level.slots);
+    crew.resize(&slots(&levels));
+    let mut loads = Vec::new();
+    for one in &levels {
+        loads.push(begin(stage, one).await?);
+    }
+    let cut_short = look_after(stage, crew, level, &mut loads).await?;
+    stage.sampler.now();
+    let mut run = LevelRun { starts: Vec::new(), cut_short };
+    for (one, load) in levels.iter().zip(&mut loads) {
+        load.node.kill()?;
+        let TakenOver { starts, ended_ns, shed } = take_over(stage, &load.records)?;
+        run.starts.extend(starts);
+        stage.journal.write(Record::LevelEnded(LevelEnd {
+            level: one.name.clone(),
+            at_ns: ended_ns.filter(|_| run.cut_short.is_none()).unwrap_or_else(clock::now_ns),
+            cap_reached: shed > 0,
+        }));
+    }
+    Ok(run)
+}
+
+/// The slots of all pools of levels that run side by side.
+fn slots(levels: &[&Level]) -> BTreeMap<String, u32> {
+    levels.iter().flat_map(|level| level.slots.clone()).collect()
+}
+
+/// Starts the load of a level, and tells when it began.
+async fn begin(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadChild> {
     let spec = spec(stage, level)?;
     let logs = stage.directory.logs();
     let started = tokio::task::spawn_blocking(move || child::start(&spec, &logs)).await?;
-    let mut load = started?;
-    stage.sampler.watch("load", load.node.pid());
+    let load = started?;
+    stage.sampler.watch(if level.probes { "probes" } else { "load" }, load.node.pid());
     stage.sampler.now();
-    let slots = level.slots.clone();
-    stage.journal.write(Record::LevelBegan(LevelMark {
-        level: level.name.clone(),
-        at_ns: load.began_ns,
-        slots,
-    }));
-    let cut_short = look_after(stage, fleet, level, &mut load).await?;
-    stage.sampler.now();
-    load.node.kill()?;
-    let TakenOver { starts, ended_ns, shed } = take_over(stage, &load.records)?;
-    stage.journal.write(Record::LevelEnded(LevelEnd {
-        level: level.name.clone(),
-        at_ns: ended_ns.filter(|_| cut_short.is_none()).unwrap_or_else(clock::now_ns),
-        cap_reached: shed > 0,
-    }));
-    Ok(LevelRun { starts, cut_short })
+    let (at_ns, slots) = (load.began_ns, level.slots.clone());
+    stage.journal.write(Record::LevelBegan(LevelMark { level: level.name.clone(), at_ns, slots }));
+    Ok(load)
 }
 
 /// Waits for the load's end; says why when it did not come to it.
 async fn look_after(
     stage: &mut Stage<'_>,
-    fleet: &Fleet,
+    crew: &mut Crew,
     level: &Level,
-    load: &mut LoadChild,
+    loads: &mut [LoadChild],
 ) -> anyhow::Result<Option<String>> {
-    let done_before = fleet.executions();
+    let done_before = crew.executions();
     let longest_s = stage.plan.longest_s(level, stage.order.speed);
     // A stage of nothing is no standstill, and neither is a single long task.
     let pauses_s = level.open.as_ref().map_or(0.0, Open::length_s);
@@ -79,16 +101,28 @@ async fn look_after(
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = stage.interrupt.asked() => return Ok(Some("a person interrupted it".to_owned())),
         }
-        stage.progress.tasks(fleet.executions() - done_before);
-        if let Some(status) = load.node.exit_status()? {
-            let tail = load.node.log_tail();
-            return Ok((!status.success()).then(|| format!("the load ended early ({status}):\n{tail}")));
+        crew.look().context("cannot read what the workers recorded")?;
+        stage.progress.tasks(crew.executions() - done_before);
+        let mut running = false;
+        for load in loads.iter_mut() {
+            match load.node.exit_status()? {
+                None => running = true,
+                Some(status) if !status.success() => {
+                    let tail = load.node.log_tail();
+                    return Ok(Some(format!("the load ended early ({status}):\n{tail}")));
+                }
+                Some(_) => {}
+            }
+        }
+        if !running {
+            return Ok(None);
         }
         if let Some(why) = stage.host.lost() {
             return Ok(Some(why));
         }
-        let written = std::fs::metadata(&load.records).map_or(0, |file| file.len());
-        if let Some(why) = watchdog.bites((fleet.executions(), written), clock::now_ns()) {
+        let written: u64 =
+            loads.iter().map(|load| std::fs::metadata(&load.records).map_or(0, |file| file.len())).sum();
+        if let Some(why) = watchdog.bites((crew.executions(), written), clock::now_ns()) {
             return Ok(Some(format!("the load of level {} {why}", level.name)));
         }
     }
@@ -123,7 +157,24 @@ fn spec(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadSpec> {
             Model::Open => Shape::Open { in_flight_cap: concurrency },
         },
         drain_ns: real_ns(level.drain_s, 1.0),
+        start_within_ms: deadline(stage, level).map_or(START_WITHIN_MS, milliseconds),
+        retry_for_ms: asked(stage, level).and_then(|asked| asked.retry_starts).map_or(0, milliseconds),
+        watch: !level.probes,
     })
+}
+
+/// What the scenario says of a level; nothing of one that it has not.
+fn asked<'s>(stage: &'s Stage<'_>, level: &Level) -> Option<&'s crate::scenario::Level> {
+    stage.order.scenario.level.iter().find(|asked| asked.name == level.name)
+}
+
+/// How long a probe may take.
+fn deadline(stage: &Stage<'_>, level: &Level) -> Option<RealTime> {
+    stage.order.scenario.probes.as_ref().filter(|_| level.probes).map(|probes| probes.deadline)
+}
+
+fn milliseconds(time: RealTime) -> u64 {
+    real_ns(time.seconds(), 1.0) / 1_000_000
 }
 
 /// What the load child recorded.

@@ -1,8 +1,10 @@
 //! The one phase function: provision, verify, load, drain, verify again, settle, write. Then judge.
 
+pub mod crew;
 mod definitions;
 pub mod directory;
 mod disk_probe;
+mod hire;
 mod inputs;
 pub mod interrupt;
 mod level;
@@ -20,18 +22,17 @@ use crate::failure::{Blame, Result};
 use crate::journal::{self, Journal};
 use crate::plan::{self, Plan};
 use crate::target::preflight;
-use crate::workers::assignment::Assignments;
-use crate::workers::{CAUTIOUS_POLL, Fleet, FleetSpec, PATIENT_POLL};
 use anyhow::Context;
+use crew::Crew;
 use directory::Directory;
 use interrupt::Interrupt;
 use prepare::Order;
 use progress::Progress;
 use provision::Host;
 use serde_json::Value;
+use shakedown_chaos::substrate::local::Node;
 use shakedown_reports::exit_code;
 use shakedown_reports::history::{Footer, Header, Record, SCHEMA_VERSION, Start};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use usage::Sampler;
 
@@ -124,10 +125,10 @@ async fn phases(
     if order.scenario.disk_probe {
         disk_probe::run(&stage).await?;
     }
-    let fleet = Fleet::start(fleet_spec(&stage)).context("the workers can't be started")?;
-    let loaded = load(&mut stage, &fleet).await;
+    let (mut crew, nodes) = hire::hire(&stage)?;
+    let loaded = load(&mut stage, &mut crew).await;
     stage.progress.phase("reading back what the target knows");
-    fleet.stop().await;
+    dismiss(crew, nodes).await?;
     let (starts, ending) = loaded?;
     if order.scenario.disk_probe && ending.cut_short.is_none() {
         disk_probe::run(&stage).await?;
@@ -165,10 +166,10 @@ fn interrupted_before_load() -> Result<()> {
 }
 
 /// Every level, one after another, until one is cut short.
-async fn load(stage: &mut Stage<'_>, fleet: &Fleet) -> Result<(Vec<Start>, Ending)> {
+async fn load(stage: &mut Stage<'_>, crew: &mut Crew) -> Result<(Vec<Start>, Ending)> {
     let mut starts = Vec::new();
-    for level in &stage.plan.levels {
-        let run = level::run(stage, fleet, level).await?;
+    for level in stage.plan.levels.iter().filter(|level| level.beside.is_none()) {
+        let run = level::run(stage, crew, level).await?;
         starts.extend(run.starts);
         if let Some(why) = run.cut_short {
             stage.note(&format!("level {} was cut short: {why}", level.name), Value::Null);
@@ -178,20 +179,21 @@ async fn load(stage: &mut Stage<'_>, fleet: &Fleet) -> Result<(Vec<Start>, Endin
     Ok((starts, Ending::default()))
 }
 
-fn fleet_spec(stage: &Stage<'_>) -> FleetSpec {
-    let run = &stage.directory.name;
-    let orders: BTreeMap<String, Vec<String>> =
-        stage.order.workflows.values().flat_map(|workflow| workflow.step_order.clone()).collect();
-    FleetSpec {
-        target: stage.host.target.clone(),
-        assignments: Assignments::of_plan(run, stage.plan).with_step_order(orders),
-        journal: stage.journal.clone(),
-        tag: run.clone(),
-        speed: stage.order.speed,
-        seed: stage.order.scenario.seed,
-        behaviour: stage.order.scenario.workers,
-        poll_wait: if stage.host.is_ours() { PATIENT_POLL } else { CAUTIOUS_POLL },
+/// Ends all workers; what the processes among them recorded is taken over.
+async fn dismiss(crew: Crew, nodes: Vec<Node>) -> Result<()> {
+    match crew {
+        Crew::Inside(fleet) => fleet.stop().await,
+        Crew::Processes(processes) => {
+            for mut node in nodes {
+                tokio::task::spawn_blocking(move || node.stop(std::time::Duration::from_secs(5)))
+                    .await
+                    .context("x")?
+                    .context("y")?;
+            }
+            processes.close(&crew::now).context("cannot read what the workers recorded")?;
+        }
     }
+    Ok(())
 }
 
 fn header(order: &Order, place: &Place, directory: &Directory, started_ms: u64) -> Header {

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod distribution;
+pub mod drill;
 #[cfg(test)]
 mod fuzz;
 pub mod load;
@@ -14,6 +15,7 @@ pub mod units;
 mod validate;
 
 use distribution::Distribution;
+use drill::{Probes, Recovery, StopWhen};
 use load::{Arrivals, Mode, Part, Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,15 @@ pub struct Scenario {
     pub workflow: BTreeMap<String, WorkflowSource>,
     /// Levels of load, run one after another.
     pub level: Vec<Level>,
+    /// Probes beside the only level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
+    /// By what recovery is measured, where there are faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+    /// When the run is stopped before its plan is through.
+    #[serde(default, skip_serializing_if = "StopWhen::is_empty")]
+    pub stop_when: StopWhen,
     /// Bounds on measures.
     #[serde(default)]
     pub gate: Vec<Gate>,
@@ -100,11 +111,13 @@ pub struct Workers {
     pub failure_rate: f64,
     /// Share of executions that end in FAILED_WITH_TERMINAL_ERROR, drawn per attempt.
     pub terminal_failure_rate: f64,
+    /// Processes that share the slots of every pool; 0: the harness itself does the work. Faults can hit processes only.
+    pub processes: u32,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Self { failure_rate: 0.0, terminal_failure_rate: 0.0 }
+        Self { failure_rate: 0.0, terminal_failure_rate: 0.0, processes: 0 }
     }
 }
 
@@ -178,6 +191,10 @@ pub struct Level {
     /// Open load: true when shedding is what it studies, so that reaching the cap does not invalidate the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_shed: bool,
+    /// Open load: how long a start that was refused, or not answered, is sent again, each time with the idempotency key
+    /// of the first; without it, it is sent once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_starts: Option<RealTime>,
     /// Bytes that the input of each workflow is padded with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_bytes: Option<Distribution>,

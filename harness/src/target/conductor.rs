@@ -102,7 +102,12 @@ impl Conductor {
 
     /// Starts a workflow; the answer is its id.
     pub async fn start(&self, request: &Value) -> Exchange {
-        self.post("/workflow", request).await
+        self.start_within(request, CALL_WITHIN).await
+    }
+
+    /// Starts a workflow, with a deadline of one's own.
+    pub async fn start_within(&self, request: &Value, within: Duration) -> Exchange {
+        self.post_within("/workflow", request, within).await
     }
 
     /// Reads the status of a workflow.
@@ -189,8 +194,12 @@ impl Conductor {
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Exchange {
+        self.post_within(path, body, CALL_WITHIN).await
+    }
+
+    async fn post_within(&self, path: &str, body: &impl Serialize, within: Duration) -> Exchange {
         let body = serde_json::to_vec(body).expect("plain values with string keys are always JSON");
-        self.http.send(Method::POST, &format!("{}{path}", self.base), Some(body), CALL_WITHIN).await
+        self.http.send(Method::POST, &format!("{}{path}", self.base), Some(body), within).await
     }
 }
 

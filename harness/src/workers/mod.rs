@@ -7,6 +7,8 @@ pub mod assignment;
 mod lease;
 mod poller;
 pub mod pool;
+pub mod spec;
+pub mod tail;
 pub mod timer;
 mod update;
 mod work;
@@ -51,6 +53,8 @@ pub struct FleetSpec {
     pub behaviour: Workers,
     /// How long one poll waits.
     pub poll_wait: Duration,
+    /// True: a record tells when work begins too, so that what a killed worker had in hand is known.
+    pub tell_begun: bool,
 }
 
 /// What every worker shares.

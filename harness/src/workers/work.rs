@@ -8,7 +8,7 @@ use super::{Shared, update::Report};
 use crate::target::wire::PolledTask;
 use crate::{clock, draw};
 use serde_json::{Value, json};
-use shakedown_reports::history::{Execution, Record, Reported};
+use shakedown_reports::history::{Begun, Execution, Record, Reported};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +51,9 @@ async fn run_one(shared: &Arc<Shared>, pool: &Pool, handed: &Handed) -> Option<(
     let number = shared.executions.fetch_add(1, Ordering::Relaxed);
     let nonce = format!("{}.{number}", shared.spec.tag);
     let job = shared.spec.assignments.job(&handed.task);
+    if shared.spec.tell_begun {
+        shared.spec.journal.write(Record::Begun(begun(shared, handed, &job, &nonce)));
+    }
     let done = work(shared, handed, &job).await;
     let (updated, next) = match done.reported {
         Reported::Nothing => (Updated::never(done.finished_ns), None),
@@ -139,6 +142,36 @@ fn workflow_s(real_ns: u64, speed: f64) -> f64 {
     real_ns as f64 / 1e9 * speed
 }
 
+/// Nonces of the predecessors that the task's input carries.
+fn carried(task: &PolledTask) -> BTreeMap<String, String> {
+    let carried = task.input_data.get("after").and_then(Value::as_object).into_iter().flatten();
+    carried.filter_map(|(name, nonce)| Some((name.clone(), nonce.as_str()?.to_owned()))).collect()
+}
+
+fn begun(shared: &Shared, handed: &Handed, job: &Job, nonce: &str) -> Begun {
+    let task = &handed.task;
+    Begun {
+        level: job.level.clone(),
+        index: job.index,
+        workflow_id: task.workflow_instance_id.clone(),
+        task_id: task.task_id.clone(),
+        reference: task.reference_task_name.clone(),
+        task_type: task.task_type.clone(),
+        pool: handed.pool.clone(),
+        worker: handed.worker.clone(),
+        attempt: task.retry_count,
+        poll_count: task.poll_count,
+        nonce: nonce.to_owned(),
+        after: carried(task),
+        polled_ns: handed.polled_ns,
+        started_ns: clock::now_ns(),
+        planned_ns: real_ns(job.work_s, shared.spec.speed),
+        scheduled_ms: task.scheduled_time,
+        server_started_ms: task.start_time,
+        lease_s: task.response_timeout_seconds,
+    }
+}
+
 fn record(
     shared: &Shared,
     handed: &Handed,
@@ -148,9 +181,6 @@ fn record(
     updated: Updated,
 ) -> Execution {
     let task = &handed.task;
-    let carried = task.input_data.get("after").and_then(Value::as_object).into_iter().flatten();
-    let after =
-        carried.filter_map(|(name, nonce)| Some((name.clone(), nonce.as_str()?.to_owned()))).collect();
     Execution {
         level: job.level,
         index: job.index,
@@ -163,7 +193,7 @@ fn record(
         attempt: task.retry_count,
         poll_count: task.poll_count,
         nonce,
-        after,
+        after: carried(task),
         polled_ns: handed.polled_ns,
         started_ns: done.started_ns,
         finished_ns: done.finished_ns,

@@ -3,6 +3,7 @@
 mod load;
 
 use super::Scenario;
+use crate::plan::PROBES;
 use std::collections::BTreeSet;
 
 /// Something that a scenario contradicts itself in.
@@ -120,17 +121,22 @@ fn check_gates(scenario: &Scenario) -> Result<(), Finding> {
         }
         if let Some((prefix, _)) = gate.measure.split_once('/')
             && !prefix.starts_with("TEMPLATE:")
-            && !scenario.level.iter().any(|level| level.name == prefix)
+            && !judged(scenario).any(|known| known == prefix)
         {
-            let levels: Vec<&str> = scenario.level.iter().map(|level| level.name.as_str()).collect();
             let problem = format!(
-                "gate {:?} judges {:?}, but there is no level {prefix:?}; there are {}",
+                "gate {:?} judges {:?}, but there is no level or fault {prefix:?}; there are {}",
                 gate.name,
                 gate.measure,
-                levels.join(", ")
+                judged(scenario).collect::<Vec<_>>().join(", ")
             );
             return refuse("measure", &gate.measure, problem);
         }
     }
     Ok(())
+}
+
+/// What measures can be of: levels, and the probes.
+fn judged(scenario: &Scenario) -> impl Iterator<Item = &str> {
+    let probes = scenario.probes.iter().map(|_| PROBES);
+    scenario.level.iter().map(|level| level.name.as_str()).chain(probes)
 }

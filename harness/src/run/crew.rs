@@ -1,0 +1,133 @@
+//! Who does the work of a run: workers inside of the harness, or processes of workers that faults can hit.
+
+use crate::clock;
+use crate::journal::Journal;
+use crate::workers::Fleet;
+use crate::workers::tail::Tail;
+use shakedown_reports::history::{Begun, Execution, Outcome, Record, Reported};
+use std::collections::BTreeMap;
+use std::io;
+
+/// The workers of a run.
+#[derive(Debug)]
+pub enum Crew {
+    /// In the harness itself.
+    Inside(Fleet),
+    /// In processes of their own.
+    Processes(Processes),
+}
+
+/// What the harness knows of its worker processes.
+#[derive(Debug)]
+pub struct Processes {
+    tail: Tail,
+    journal: Journal,
+    executions: u64,
+    /// Work that was begun and of which no end is known, by its nonce.
+    in_hand: BTreeMap<String, Begun>,
+}
+
+impl Crew {
+    /// Sets the slots of pools by name. Processes have theirs from the beginning.
+    pub fn resize(&self, slots: &BTreeMap<String, u32>) {
+        if let Self::Inside(fleet) = self {
+            fleet.resize(slots);
+        }
+    }
+
+    /// Executions that are known so far.
+    pub fn executions(&self) -> u64 {
+        match self {
+            Self::Inside(fleet) => fleet.executions(),
+            Self::Processes(processes) => processes.executions,
+        }
+    }
+
+    /// Takes over what worker processes recorded since the last look; returns the work that was begun.
+    ///
+    /// # Errors
+    /// Their files can't be read.
+    pub fn look(&mut self) -> io::Result<Vec<Begun>> {
+        match self {
+            Self::Inside(_) => Ok(Vec::new()),
+            Self::Processes(processes) => processes.take_over(),
+        }
+    }
+}
+
+impl Processes {
+    /// Processes that write into files of `tail`; what they record goes into `journal`.
+    pub fn new(tail: Tail, journal: Journal) -> Self {
+        Self { tail, journal, executions: 0, in_hand: BTreeMap::new() }
+    }
+
+    fn take_over(&mut self) -> io::Result<Vec<Begun>> {
+        let mut begun = Vec::new();
+        for record in self.tail.new_records()? {
+            match &record {
+                Record::Begun(one) => {
+                    self.in_hand.insert(one.nonce.clone(), one.clone());
+                    begun.push(one.clone());
+                }
+                Record::Execution(one) => {
+                    self.in_hand.remove(&one.nonce);
+                    self.executions += 1;
+                }
+                _ => {}
+            }
+            self.journal.write(record);
+        }
+        Ok(begun)
+    }
+
+    /// Takes over the rest, when every process has ended: work without an end was cut off with its worker.
+    ///
+    /// # Errors
+    /// Their files can't be read.
+    pub fn close(mut self, ended_ns: &dyn Fn(&Begun) -> u64) -> io::Result<()> {
+        self.take_over()?;
+        for begun in std::mem::take(&mut self.in_hand).into_values() {
+            let at_ns = ended_ns(&begun).max(begun.started_ns);
+            self.journal.write(Record::Execution(cut_off(begun, at_ns)));
+        }
+        Ok(())
+    }
+}
+
+/// The execution of a worker that was ended in the middle. Whether it had reported by then is not known: if its result
+/// counts, the target's record carries its nonce.
+fn cut_off(begun: Begun, at_ns: u64) -> Execution {
+    Execution {
+        level: begun.level,
+        index: begun.index,
+        workflow_id: begun.workflow_id,
+        task_id: begun.task_id,
+        reference: begun.reference,
+        task_type: begun.task_type,
+        pool: begun.pool,
+        worker: begun.worker,
+        attempt: begun.attempt,
+        poll_count: begun.poll_count,
+        nonce: begun.nonce,
+        after: begun.after,
+        polled_ns: begun.polled_ns,
+        started_ns: begun.started_ns,
+        finished_ns: at_ns,
+        planned_ns: begun.planned_ns,
+        reported: Reported::Nothing,
+        update_sent_ns: at_ns,
+        update_done_ns: at_ns,
+        outcome: Outcome::Unknown,
+        status: None,
+        tries: 0,
+        scheduled_ms: begun.scheduled_ms,
+        server_started_ms: begun.server_started_ms,
+        lease_s: begun.lease_s,
+        steps_s: BTreeMap::new(),
+    }
+}
+
+/// When nothing else is known, work ended when the run did.
+pub fn now(_: &Begun) -> u64 {
+    clock::now_ns()
+}

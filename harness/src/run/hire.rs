@@ -1,0 +1,116 @@
+//! From a run to its workers: one fleet inside of the harness, or processes as nodes that faults can hit.
+
+use super::Stage;
+use super::crew::{Crew, Processes};
+use crate::program;
+use crate::run::directory::Directory;
+use crate::workers::assignment::Assignments;
+use crate::workers::spec::{READY, WorkSpec, share};
+use crate::workers::tail::Tail;
+use crate::workers::{CAUTIOUS_POLL, Fleet, FleetSpec, PATIENT_POLL};
+use anyhow::Context as _;
+use shakedown_chaos::substrate::local::{Node, Ready, Spec};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Reading the plan of a long run is most of it.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How the names of worker processes and of their files begin.
+pub const PREFIX: &str = "worker-";
+
+/// The workers of a run.
+///
+/// # Errors
+/// They can't be started.
+pub fn hire(stage: &Stage<'_>) -> anyhow::Result<(Crew, Vec<Node>)> {
+    if stage.order.scenario.workers.processes == 0 {
+        let fleet = Fleet::start(fleet_spec(stage)).context("the workers can't be started")?;
+        return Ok((Crew::Inside(fleet), vec![]));
+    }
+    let mut nodes = Vec::new();
+    for spec in processes(stage, stage.host.target.base())? {
+        let node = Node::spawn(&spec)?;
+        stage.sampler.watch(&spec.name, node.pid());
+        nodes.push(node);
+    }
+    let tail = Tail::new(&stage.directory.logs(), PREFIX);
+    Ok((Crew::Processes(Processes::new(tail, stage.journal.clone())), nodes))
+}
+
+fn fleet_spec(stage: &Stage<'_>) -> FleetSpec {
+    let run = &stage.directory.name;
+    FleetSpec {
+        target: stage.host.target.clone(),
+        assignments: Assignments::of_plan(run, stage.plan).with_step_order(stage.step_order()),
+        journal: stage.journal.clone(),
+        tag: run.clone(),
+        speed: stage.order.speed,
+        seed: stage.order.scenario.seed,
+        behaviour: stage.order.scenario.workers,
+        poll_wait: stage.poll_wait(),
+        tell_begun: false,
+    }
+}
+
+/// What starts each worker process of a run, by its name.
+///
+/// # Errors
+/// The files that tell them what to do can't be written.
+fn processes(stage: &Stage<'_>, base: &str) -> anyhow::Result<Vec<Spec>> {
+    let count = stage.order.scenario.workers.processes;
+    (0..count).map(|number| process(stage, base, number, count)).collect()
+}
+
+fn process(stage: &Stage<'_>, base: &str, number: u32, count: u32) -> anyhow::Result<Spec> {
+    let name = format!("{PREFIX}{}", number + 1);
+    let spec = WorkSpec {
+        base: base.to_owned(),
+        run: stage.directory.name.clone(),
+        name: name.clone(),
+        plan: absolute(stage.directory, "plan.jsonl")?,
+        step_order: stage.step_order(),
+        speed: stage.order.speed,
+        seed: stage.order.scenario.seed,
+        behaviour: stage.order.scenario.workers,
+        poll_wait_ms: u64::try_from(stage.poll_wait().as_millis()).unwrap_or(u64::MAX),
+        slots: share(&all_slots(stage), number, count),
+    };
+    let file = |kind: &str| absolute(stage.directory, &format!("logs/{name}.{kind}"));
+    let spec_file = file("spec.json")?;
+    std::fs::write(&spec_file, serde_json::to_vec_pretty(&spec)?)
+        .with_context(|| format!("cannot write {}", spec_file.display()))?;
+    let program = program::path().context("cannot find out which program this is, to start it as worker")?;
+    let (records, log) = (file("jsonl")?, file("log")?);
+    Ok(Spec {
+        args: vec!["work".into(), "--spec".into(), spec_file.into(), "--out".into(), records.into()],
+        name,
+        program,
+        env: vec![],
+        log,
+        ready: Some(Ready { prefix: READY.to_owned(), within: READY_WITHIN }),
+    })
+}
+
+/// The slots of the levels, which are the same for all of them where there are processes.
+fn all_slots(stage: &Stage<'_>) -> BTreeMap<String, u32> {
+    stage.plan.levels.iter().flat_map(|level| level.slots.clone()).collect()
+}
+
+fn absolute(directory: &Directory, name: &str) -> anyhow::Result<PathBuf> {
+    let path = directory.file(name);
+    std::path::absolute(&path).with_context(|| format!("cannot find out where {} is", path.display()))
+}
+
+impl Stage<'_> {
+    /// Names of the steps inside tasks in their order, by reference name.
+    pub fn step_order(&self) -> BTreeMap<String, Vec<String>> {
+        self.order.workflows.values().flat_map(|workflow| workflow.step_order.clone()).collect()
+    }
+
+    /// How long a poll waits at this target.
+    pub fn poll_wait(&self) -> Duration {
+        if self.host.is_ours() { PATIENT_POLL } else { CAUTIOUS_POLL }
+    }
+}
