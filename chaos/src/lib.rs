@@ -1,3 +1,9 @@
 //! What hosts the nodes of a target, and what hurts them. Nothing here knows what a workflow is.
 
+pub mod clock;
+mod draw;
+pub mod fault;
+pub mod process;
+pub mod role;
+pub mod schedule;
 pub mod substrate;

@@ -4,7 +4,10 @@
 //! is reaped after some idle seconds would take a healthy node with it, so nodes are spawned from a thread that lives
 //! exactly as long as the process.
 
+use super::cage::Cage;
+use crate::process;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::OnceLock;
@@ -12,15 +15,20 @@ use std::sync::mpsc::{Sender, channel};
 
 struct Order {
     command: Command,
+    own_processes: bool,
     answer: Sender<io::Result<Child>>,
 }
 
-/// Spawns `command` in a process group of its own, to be killed by the kernel when this process ends.
-pub fn spawn(mut command: Command) -> io::Result<Child> {
-    die_with_us(&mut command);
+/// Spawns `command` in a process group of its own and in its cage, to be killed by the kernel when this process ends.
+pub fn spawn(mut command: Command, cage: &Cage) -> io::Result<Child> {
+    // A group of its own keeps the terminal's Ctrl-C away from nodes: the harness decides when they end.
+    command.process_group(0);
+    cage.close(&mut command)?;
+    die_with_us(&mut command)?;
     let (answer, result) = channel();
     let gone = || io::Error::other("the spawning thread is gone");
-    orders()?.send(Order { command, answer }).map_err(|_| gone())?;
+    let order = Order { command, own_processes: cage.own_processes, answer };
+    orders()?.send(order).map_err(|_| gone())?;
     result.recv().map_err(|_| gone())?
 }
 
@@ -32,7 +40,10 @@ fn orders() -> io::Result<&'static Sender<Order>> {
     let (sender, receiver) = channel::<Order>();
     std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
         for mut order in receiver {
-            let spawned = order.command.spawn();
+            let spawned = match order.own_processes {
+                true => in_own_namespace(&mut order.command),
+                false => order.command.spawn(),
+            };
             if let Err(unwanted) = order.answer.send(spawned)
                 && let Ok(mut child) = unwanted.0
             {
@@ -46,22 +57,48 @@ fn orders() -> io::Result<&'static Sender<Order>> {
     Ok(ORDERS.get_or_init(|| sender))
 }
 
-fn die_with_us(command: &mut Command) {
-    let parent = std::process::id();
-    // A group of its own keeps the terminal's Ctrl-C away from nodes: the harness decides when they end.
-    command.process_group(0);
-    // SAFETY: the closure runs between fork and exec and calls only async-signal-safe functions (prctl, getppid);
+/// Spawns a child that is the first process of a namespace of its own: when it ends, however it ends, the kernel
+/// ends all processes below it.
+///
+/// `unshare` moves no process: it says into which namespace this *thread's* next children go. Afterwards they go into
+/// ours again.
+fn in_own_namespace(command: &mut Command) -> io::Result<Child> {
+    let ours = std::fs::File::open("/proc/self/ns/pid")?;
+    // SAFETY: a flag and no memory; of this process it concerns only this thread's future children.
+    if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let spawned = command.spawn();
+    // SAFETY: an open descriptor of our own namespace and its kind.
+    if unsafe { libc::setns(ours.as_raw_fd(), libc::CLONE_NEWPID) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    spawned
+}
+
+fn die_with_us(command: &mut Command) -> io::Result<()> {
+    let us = process::descriptor(std::process::id())?;
+    // SAFETY: the closure runs between fork and exec and calls only async-signal-safe functions (prctl, poll);
     // it neither allocates nor locks.
     unsafe {
         command.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            // The parent may have died before prctl took effect; then no signal would ever come.
-            if libc::getppid().cast_unsigned() != parent {
+            // The parent may have died before prctl took effect; then no signal would ever come. Its id would not
+            // tell: in a namespace of processes every parent outside is 0.
+            if has_ended(us.as_raw_fd()) {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             Ok(())
         });
     }
+    Ok(())
+}
+
+/// True when the process of this descriptor has ended. Async-signal-safe.
+fn has_ended(descriptor: RawFd) -> bool {
+    let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid pollfd, which outlives the call.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
 }

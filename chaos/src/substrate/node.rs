@@ -1,10 +1,11 @@
-//! Nodes as child processes of this one: spawned until ready, ended gently or at once, never left behind.
+//! A node as a child process of this one: spawned until ready, ended gently or at once, never left behind.
 
+use super::cage::Cage;
 use super::{log_tail, spawner};
+use crate::process;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -101,6 +102,8 @@ pub struct Node {
     name: String,
     child: Child,
     log: PathBuf,
+    ready: Option<Ready>,
+    ready_lines: Receiver<String>,
     ready_text: String,
 }
 
@@ -110,6 +113,16 @@ impl Node {
     /// # Errors
     /// The program is missing, ended early or was not ready in time; nothing is left running then.
     pub fn spawn(spec: &Spec) -> Result<Node, NodeError> {
+        let mut node = Self::launch(spec, &Cage::default())?;
+        node.await_ready()?;
+        Ok(node)
+    }
+
+    /// Starts a node in its cage and returns as soon as it runs.
+    ///
+    /// # Errors
+    /// The program is missing, or its log or cage can't be had; nothing is left running then.
+    pub fn launch(spec: &Spec, cage: &Cage) -> Result<Node, NodeError> {
         let log_error = |source| NodeError::Log { name: spec.name.clone(), log: spec.log.clone(), source };
         let log = OpenOptions::new().create(true).append(true).open(&spec.log).map_err(log_error)?;
         let stdout_log = log.try_clone().map_err(log_error)?;
@@ -121,20 +134,34 @@ impl Node {
             program: spec.program.display().to_string(),
             source,
         };
-        let mut child = spawner::spawn(command).map_err(start_error)?;
-        let stdout = child.stdout.take();
-        let mut node =
-            Node { name: spec.name.clone(), child, log: spec.log.clone(), ready_text: String::new() };
+        let mut child = spawner::spawn(command, cage).map_err(start_error)?;
         let prefix = spec.ready.as_ref().map(|ready| ready.prefix.clone());
-        let ready_lines = drain(stdout, stdout_log, prefix).map_err(start_error)?;
-        if let Some(ready) = &spec.ready {
-            node.ready_text = node.await_ready(&ready_lines, ready.within)?;
-        }
+        let drained = drain(child.stdout.take(), stdout_log, prefix);
+        let mut node = Node {
+            name: spec.name.clone(),
+            child,
+            log: spec.log.clone(),
+            ready: spec.ready.clone(),
+            ready_lines: channel().1,
+            ready_text: String::new(),
+        };
+        node.ready_lines = drained.map_err(start_error)?;
         Ok(node)
     }
 
-    fn await_ready(&mut self, lines: &Receiver<String>, within: Duration) -> Result<String, NodeError> {
-        let outcome = lines.recv_timeout(within);
+    /// Returns when the node says that it is ready, at once when nobody expects it to. Blocks.
+    ///
+    /// # Errors
+    /// It ended early or was not ready in time; it is gone then.
+    pub fn await_ready(&mut self) -> Result<&str, NodeError> {
+        if let Some(ready) = self.ready.take() {
+            self.ready_text = self.hear_ready(ready.within)?;
+        }
+        Ok(&self.ready_text)
+    }
+
+    fn hear_ready(&mut self, within: Duration) -> Result<String, NodeError> {
+        let outcome = self.ready_lines.recv_timeout(within);
         if let Ok(text) = outcome {
             return Ok(text);
         }
@@ -199,8 +226,17 @@ impl Node {
         if let Some(status) = self.exit_status()? {
             return Ok(Some(status));
         }
-        await_end(self.pid(), limit).map_err(|source| self.control(source))?;
+        let awaited = process::descriptor(self.pid()).and_then(|us| process::await_end(&us, Some(limit)));
+        awaited.map_err(|source| self.control(source))?;
         self.exit_status()
+    }
+
+    /// Waits for the process to end by itself, however long. Blocks.
+    ///
+    /// # Errors
+    /// The system refused to tell.
+    pub fn wait_for_ever(&mut self) -> Result<ExitStatus, NodeError> {
+        self.child.wait().map_err(|source| self.control(source))
     }
 
     /// SIGKILL, and the process is gone when this returns.
@@ -265,22 +301,4 @@ fn drain(stdout: Option<ChildStdout>, mut log: File, prefix: Option<String>) -> 
         }
     })?;
     Ok(receiver)
-}
-
-/// Returns when process `pid` (our own, unreaped child) has ended, or after `limit`.
-fn await_end(pid: u32, limit: Duration) -> io::Result<()> {
-    // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
-    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let raw = i32::try_from(raw).unwrap_or(-1);
-    if raw < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `raw` was just returned by the kernel and nobody else owns it.
-    let descriptor = unsafe { OwnedFd::from_raw_fd(raw) };
-    let mut poll = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: one valid pollfd, which outlives the call.
-    let polled = unsafe { libc::poll(&raw mut poll, 1, limit_ms) };
-    let interrupted = || io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
-    if polled < 0 && !interrupted() { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,0 +1,125 @@
+//! Whom a fault hurts: a role that is resolved when the fault is due, not when the scenario is read.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// What is accepted, for messages.
+pub const ACCEPTED: &str = "\"engine\", \"worker\" (any one), \"worker:2\", \"worker:codegen\", \"node:NAME\" or \
+                            \"link:NAME\"";
+
+/// A role that faults are aimed at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A node that serves the target's API.
+    Engine,
+    /// A process of workers.
+    Worker(Which),
+    /// The node of that name, or the one that has that role when the fault is due.
+    Node(String),
+    /// A connection that goes through a fault proxy.
+    Link(String),
+}
+
+/// Which of several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Which {
+    /// One that the seed draws.
+    Any,
+    /// By its number, from 1.
+    Number(u32),
+    /// One of those that do this.
+    Named(String),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine => write!(f, "engine"),
+            Self::Worker(Which::Any) => write!(f, "worker"),
+            Self::Worker(Which::Number(number)) => write!(f, "worker:{number}"),
+            Self::Worker(Which::Named(name)) => write!(f, "worker:{name}"),
+            Self::Node(name) => write!(f, "node:{name}"),
+            Self::Link(name) => write!(f, "link:{name}"),
+        }
+    }
+}
+
+/// A text that names no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no role that a fault can hurt; accepted: {ACCEPTED}")]
+pub struct NoRole {
+    /// What was given.
+    pub text: String,
+}
+
+impl FromStr for Role {
+    type Err = NoRole;
+
+    fn from_str(text: &str) -> Result<Self, NoRole> {
+        let no_role = || NoRole { text: text.to_owned() };
+        let is_name = |name: &str| {
+            let fits = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+            !name.is_empty() && name.chars().all(fits)
+        };
+        match text.split_once(':') {
+            None if text == "engine" => Ok(Self::Engine),
+            None if text == "worker" => Ok(Self::Worker(Which::Any)),
+            Some(("worker", which)) if is_name(which) => Ok(Self::Worker(match which.parse() {
+                Ok(0) => return Err(no_role()),
+                Ok(number) => Which::Number(number),
+                Err(_) => Which::Named(which.to_owned()),
+            })),
+            Some(("node", name)) if is_name(name) => Ok(Self::Node(name.to_owned())),
+            Some(("link", name)) if is_name(name) => Ok(Self::Link(name.to_owned())),
+            _ => Err(no_role()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Role {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Role {
+    fn schema_name() -> Cow<'static, str> {
+        "Role".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": format!("Whom the fault hurts: {ACCEPTED}."),
+            "type": "string",
+            "pattern": r"^(engine|worker|(worker|node|link):[A-Za-z0-9._-]+)$",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_read_as_they_are_written() {
+        let texts = ["engine", "worker", "worker:2", "worker:codegen", "node:standby-1", "link:clients"];
+        for text in texts {
+            assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
+        }
+        assert_eq!("worker:2".parse(), Ok(Role::Worker(Which::Number(2))));
+        for text in ["", "Engine", "worker:", "worker:0", "link", "link:a b", "disk:1"] {
+            let error = text.parse::<Role>().unwrap_err();
+            assert!(error.to_string().contains("worker:codegen"), "{error}");
+        }
+    }
+}

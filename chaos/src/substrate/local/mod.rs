@@ -1,0 +1,3 @@
+//! Nodes as child processes of this one.
+
+pub use super::node::{Node, NodeError, Ready, Spec};
