@@ -2,7 +2,10 @@
 
 pub mod clock;
 mod draw;
+pub mod drill;
 pub mod fault;
+mod inject;
+pub mod ledger;
 pub mod process;
 pub mod role;
 pub mod schedule;

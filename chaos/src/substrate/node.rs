@@ -84,6 +84,32 @@ pub enum NodeError {
         /// The last lines of it.
         tail: String,
     },
+    /// It does not run.
+    #[error("{name} does not run")]
+    NotRunning {
+        /// The node.
+        name: String,
+    },
+    /// It was sent SIGKILL and is still there.
+    #[error("{name} was sent SIGKILL and is still there after {within:?}; the machine may be stuck on I/O")]
+    StillThere {
+        /// The node.
+        name: String,
+        /// How long it had.
+        within: Duration,
+    },
+    /// There is no node of that name.
+    #[error("there is no node {name:?}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// There is one of that name already.
+    #[error("there is a node {name:?} already; give each one a name of its own")]
+    Twice {
+        /// The name.
+        name: String,
+    },
     /// Signalling or waiting failed.
     #[error("cannot end or await {name} (process {pid}): {source}")]
     Control {

@@ -1,3 +1,205 @@
-//! Nodes as child processes of this one.
+//! Nodes as child processes of this one, links through a fault proxy that is one of them.
+
+mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
+pub use supervisor::{Brought, Ended, Readiness, Supervised};
+
+use super::{Aimed, Cage, NotRun, Substrate};
+use crate::draw;
+use crate::inject;
+use crate::ledger::Ledger;
+use crate::process::Identity;
+use crate::role::{Role, Which};
+use crate::schedule::Injection;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How much longer than its own time a node has to be ready again: its supervisor has to get round to it.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// A node that is kept running.
+#[derive(Debug, Clone)]
+pub struct NodeSpec {
+    /// Its program, arguments, log and how it says that it is ready. Its name is that of the node.
+    pub spec: Spec,
+    /// What it is: faults are aimed at roles. `node:NAME` is understood without being in here.
+    pub roles: Vec<Role>,
+    /// What happens when it ends unasked.
+    pub supervision: Supervision,
+    /// The folder of its data, if it has one: there files are corrupted, and a small disk is put there for the fault
+    /// that fills it.
+    pub data: Option<PathBuf>,
+    /// It starts processes of its own, which have to end with it. See [`Cage::own_processes`].
+    pub own_processes: bool,
+    /// User and group that it runs as; needs root.
+    pub user: Option<(u32, u32)>,
+}
+
+/// What happens when a node ends unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supervision {
+    /// It stays away.
+    Never,
+    /// It is started again.
+    Again {
+        /// How long after its end.
+        after: Duration,
+        /// How often in a row, without having been ready for a minute; then it is given up.
+        at_most: u32,
+    },
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeChange {
+    /// Its process runs.
+    Started,
+    /// It says that it is ready.
+    Ready,
+    /// Its process is gone.
+    Ended,
+    /// Its supervisor gives it up.
+    GivenUp,
+}
+
+/// Something became of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEvent {
+    /// The node.
+    pub node: String,
+    /// What became of it.
+    pub change: NodeChange,
+    /// Its process.
+    pub pid: u32,
+    /// CLOCK_MONOTONIC.
+    pub at_ns: u64,
+    /// What it said when it was ready; how it ended: `signal 9`.
+    pub text: String,
+}
+
+/// Is told what becomes of nodes, from several threads; must return soon.
+pub type Sink = Arc<dyn Fn(NodeEvent) + Send + Sync>;
+
+/// Nodes as child processes of this one. Its verbs block: call them from threads that may wait. Dropping it ends all
+/// nodes.
+pub struct Local {
+    ledger: Arc<Ledger>,
+    planned: Vec<Injection>,
+    sink: Sink,
+    nodes: Mutex<Vec<Arc<Supervised>>>,
+}
+
+impl Local {
+    /// One without nodes yet. `planned` is all that will be injected: some faults need something of a node before it
+    /// starts (a disk of its own, a control group, a clock that can be moved).
+    pub fn new(ledger: Arc<Ledger>, planned: Vec<Injection>, sink: Sink) -> Self {
+        Self { ledger, planned, sink, nodes: Mutex::new(Vec::new()) }
+    }
+
+    /// The ledger that it writes.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// What will be injected.
+    #[must_use]
+    pub fn planned(&self) -> &[Injection] {
+        &self.planned
+    }
+
+    /// Starts a node and keeps it running; returns what it said when it was ready. Blocks until then.
+    ///
+    /// # Errors
+    /// It doesn't come up; nothing of it is left then.
+    pub fn add_node(&self, spec: NodeSpec) -> Result<Readiness, NodeError> {
+        let name = spec.spec.name.clone();
+        let within = spec.spec.ready.as_ref().map_or(Duration::ZERO, |ready| ready.within);
+        if self.find(&name).is_some() {
+            return Err(NodeError::Twice { name });
+        }
+        let cage = Cage { own_processes: spec.own_processes, user: spec.user, ..Cage::default() };
+        let program = spec.spec.program.display().to_string();
+        let supervised = Supervised::new(spec, cage, Arc::clone(&self.sink))
+            .map_err(|source| NodeError::Start { name, program, source })?;
+        let life = supervised.want();
+        let ready = supervised.await_ready(life, within + SLACK)?;
+        self.nodes().push(Arc::new(supervised));
+        Ok(ready)
+    }
+
+    /// A node by its name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Arc<Supervised>> {
+        self.nodes().iter().find(|node| node.spec().spec.name == name).cloned()
+    }
+
+    /// The process of a node, while it runs.
+    #[must_use]
+    pub fn process(&self, name: &str) -> Option<Identity> {
+        self.find(name)?.running()
+    }
+
+    /// The nodes of a role, in the order in which they were added.
+    #[must_use]
+    pub fn of_role(&self, role: &Role) -> Vec<Arc<Supervised>> {
+        self.nodes().iter().filter(|node| has_role(node.spec(), role)).cloned().collect()
+    }
+
+    /// Ends all nodes, the last one first: SIGTERM, then SIGKILL after `grace`. Blocks.
+    pub fn stop_all(&self, grace: Duration) {
+        let nodes = std::mem::take(&mut *self.nodes());
+        for node in nodes.iter().rev() {
+            node.retire(grace);
+        }
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Vec<Arc<Supervised>>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those whom an injection hurts: all of the role, or the one that its seed draws.
+    fn victims(&self, injection: &Injection) -> Result<Vec<Arc<Supervised>>, NotRun> {
+        let mut nodes = self.of_role(&injection.on);
+        if nodes.is_empty() {
+            let reason = format!("there is no {} now", injection.on);
+            return Err(NotRun::new(reason, "name a role that the target has"));
+        }
+        if !injection.fault.takes_all() {
+            let last = u64::try_from(nodes.len()).unwrap_or(u64::MAX) - 1;
+            let index = draw::between(injection.seed, "which", 0, last);
+            nodes = vec![nodes.swap_remove(usize::try_from(index).unwrap_or(0))];
+        }
+        Ok(nodes)
+    }
+}
+
+impl Substrate for Local {
+    fn aim(&self, injection: &Injection) -> Result<Aimed, NotRun> {
+        inject::local(injection, self.victims(injection)?)
+    }
+
+    fn logs(&self, role: &Role) -> Vec<PathBuf> {
+        self.of_role(role).iter().map(|node| node.spec().spec.log.clone()).collect()
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop_all(Duration::ZERO);
+    }
+}
+
+fn has_role(node: &NodeSpec, role: &Role) -> bool {
+    let any_worker = |role: &Role| matches!(role, Role::Worker(_));
+    node.roles.contains(role)
+        || matches!(role, Role::Node(name) if *name == node.spec.name)
+        || *role == Role::Worker(Which::Any) && node.roles.iter().any(any_worker)
+}
+
+/// How long a node has to be ready again.
+pub(crate) fn ready_within(node: &Supervised) -> Duration {
+    node.spec().spec.ready.as_ref().map_or(Duration::ZERO, |ready| ready.within) + SLACK
+}
