@@ -79,6 +79,12 @@ pub fn evaluate(gate: &Gate, measures: &[Measure]) -> GateResult {
 fn bounded(gate: &Gate, measure: &Measure) -> (Verdict, String) {
     let Some(value) = measure.value.filter(|v| v.is_finite()) else {
         let missing = measure.missing.as_deref().unwrap_or("no evidence");
+        // What took longer than was looked at has no value, and is at least that.
+        if let Some((least, most)) = measure.lo.zip(gate.at_most).filter(|(least, most)| least > most) {
+            let show = |v: f64| crate::render::units::value(v, &measure.unit);
+            let reason = format!("it is at least {}, and {} is allowed: {missing}", show(least), show(most));
+            return (Verdict::Fail, reason);
+        }
         return (Verdict::Unknown, format!("no value: {missing}, has {}", measure.n));
     };
     if gate.at_least.is_none() && gate.at_most.is_none() {
@@ -204,6 +210,13 @@ mod tests {
         assert_eq!(judged(6.0, Some(4.9), Some(9.0)), Verdict::Unknown, "it may be below");
         assert_eq!(judged(6.0, Some(5.1), Some(9.0)), Verdict::Fail);
         assert_eq!(judged(1.0, None, Some(2.0)), Verdict::Unknown, "half an interval is none");
+    }
+
+    #[test]
+    fn what_is_at_least_too_much_fails_though_nobody_knows_how_much_it_is() {
+        assert_eq!(verdict(gate(None, Some(5.0)), measure(None, Some(6.0), None)), Verdict::Fail);
+        assert_eq!(verdict(gate(None, Some(5.0)), measure(None, Some(4.0), None)), Verdict::Unknown);
+        assert_eq!(verdict(gate(Some(5.0), None), measure(None, Some(6.0), None)), Verdict::Unknown);
     }
 
     #[test]

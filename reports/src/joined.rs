@@ -1,8 +1,9 @@
 //! Plan and history joined: what was wanted, what the harness saw and what the target tells, side by side.
 
+use crate::disturbed;
 use crate::history::{
-    Call, Execution, FinalTask, FinalWorkflow, History, LevelEnd, LevelMark, Observed, Outcome, Reported,
-    Shed, Start,
+    Begun, Call, Execution, FinalTask, FinalWorkflow, History, LevelEnd, LevelMark, Observed, Outcome,
+    Reported, Shed, Start,
 };
 use crate::plan::{Level, Plan, Template, Workflow};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub const TERMINAL: [&str; 4] = ["COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED
 pub struct Joined<'a> {
     /// Workflow seconds per real second.
     pub speed: f64,
+    /// What was wanted.
+    pub plan: &'a Plan,
     /// What the harness saw.
     pub history: &'a History,
     /// Levels in the order of the plan.
@@ -39,6 +42,8 @@ pub struct LevelRun<'a> {
     /// Plain requests made in it, and the polls of its workers that handed nothing out: they tell no level, and
     /// belong to the one in whose window they were sent.
     pub calls: Vec<&'a Call>,
+    /// Stretches in which faults were in force, and a little longer.
+    pub disturbed: Vec<(u64, u64)>,
 }
 
 /// A workflow, joined.
@@ -54,8 +59,10 @@ pub struct WorkflowRun<'a> {
     pub shed: Option<&'a Shed>,
     /// Its end as the load saw it.
     pub observed: Option<&'a Observed>,
-    /// What the target told of it; more than one when one start made several workflows.
+    /// What the target told of it; more than one when one start made several workflows, or when it was read twice.
     pub finals: Vec<&'a FinalWorkflow>,
+    /// Work on it that worker processes took in hand.
+    pub begun: Vec<&'a Begun>,
     /// What the workers did for it, in the order of the history.
     pub executions: Vec<&'a Execution>,
 }
@@ -64,6 +71,7 @@ impl<'a> Joined<'a> {
     /// Joins a history to its plan. Records of levels or workflows that the plan doesn't have are left out.
     pub fn new(plan: &'a Plan, history: &'a History) -> Self {
         let mut levels: Vec<LevelRun<'a>> = Vec::new();
+        let disturbed = disturbed::stretches(history);
         let mut at: BTreeMap<(&str, u64), (usize, usize)> = BTreeMap::new();
         for level in &plan.levels {
             let Some(template) = plan.template(&level.template) else { continue };
@@ -84,7 +92,8 @@ impl<'a> Joined<'a> {
             let calls = history.calls.iter().filter(of_level).collect();
             let mixed: Vec<&Template> = level.mix.iter().filter_map(|p| plan.template(&p.template)).collect();
             let templates = if mixed.is_empty() { vec![template] } else { mixed };
-            levels.push(LevelRun { level, template, templates, began, ended, workflows, calls });
+            let disturbed = disturbed.clone();
+            levels.push(LevelRun { level, template, templates, began, ended, workflows, calls, disturbed });
         }
         let mut place = |level: &str, index: u64, put: &mut dyn FnMut(&mut WorkflowRun<'a>)| {
             if let Some((l, w)) = at.get(&(level, index)) {
@@ -106,12 +115,21 @@ impl<'a> Joined<'a> {
         for r in &history.executions {
             place(&r.level, r.index, &mut |w| w.executions.push(r));
         }
-        Self { speed: history.header.speed, history, levels }
+        for r in &history.begun {
+            place(&r.level, r.index, &mut |w| w.begun.push(r));
+        }
+        Self { speed: history.header.speed, plan, history, levels }
     }
 
     /// The level of a name.
     pub fn level(&self, name: &str) -> Option<&LevelRun<'a>> {
         self.levels.iter().find(|l| l.level.name == name)
+    }
+
+    /// A level and those that run beside it.
+    pub fn beside(&self, name: &str) -> Vec<&LevelRun<'a>> {
+        let is_together = |l: &&LevelRun<'_>| l.level.name == name || l.level.beside.as_deref() == Some(name);
+        self.levels.iter().filter(is_together).collect()
     }
 
     /// All workflows of all levels.
@@ -125,6 +143,12 @@ impl<'a> LevelRun<'a> {
     pub fn window_ns(&self) -> Option<(u64, u64)> {
         let (began, ended) = (self.began?.at_ns, self.ended?.at_ns);
         (ended > began).then_some((began, ended))
+    }
+
+    /// True when something that lasted from one instant to another was touched by a fault: then it tells nothing of the
+    /// harness.
+    pub fn is_disturbed(&self, from_ns: u64, to_ns: u64) -> bool {
+        disturbed::meets(&self.disturbed, from_ns, to_ns)
     }
 
     /// Length of the level, real seconds.
@@ -162,6 +186,7 @@ impl<'a> WorkflowRun<'a> {
             shed: None,
             observed: None,
             finals: Vec::new(),
+            begun: Vec::new(),
             executions: Vec::new(),
         }
     }
@@ -178,10 +203,22 @@ impl<'a> WorkflowRun<'a> {
         told.or_else(|| self.finals.iter().find(|f| f.found).map(|f| f.workflow_id.as_str()))
     }
 
-    /// The target's own record of it, when it knows it.
+    /// The target's own record of it, when it knows it: of several readings the last that found it.
     pub fn record(&self) -> Option<&'a FinalWorkflow> {
-        let id = self.workflow_id()?;
-        self.finals.iter().copied().find(|f| f.found && f.workflow_id == id)
+        self.readings().into_iter().rfind(|f| f.found)
+    }
+
+    /// What was read of it under its own id, in the order of the readings.
+    pub fn readings(&self) -> Vec<&'a FinalWorkflow> {
+        self.workflow_id().map(|id| self.readings_of(id)).unwrap_or_default()
+    }
+
+    /// What was read under an id, in the order of the readings.
+    pub fn readings_of(&self, workflow_id: &str) -> Vec<&'a FinalWorkflow> {
+        let of_id = self.finals.iter().copied().filter(|f| f.workflow_id == workflow_id);
+        let mut readings: Vec<&FinalWorkflow> = of_id.collect();
+        readings.sort_by_key(|f| f.reading);
+        readings
     }
 
     /// True when its start was asked for, whatever came of it.
@@ -228,6 +265,19 @@ impl<'a> WorkflowRun<'a> {
             && self.task_record(&execution.task_id).is_some_and(|t| {
                 t.status == "COMPLETED" && t.nonce.as_deref() == Some(execution.nonce.as_str())
             })
+    }
+
+    /// The nonce of the result that the target keeps of a task.
+    pub fn kept_nonce(&self, reference: &str) -> Option<&'a str> {
+        let kept = self.record()?.tasks.iter().find(|t| t.reference == reference && t.status == "COMPLETED");
+        kept?.nonce.as_deref()
+    }
+
+    /// The execution whose result the target keeps, also when its worker was ended before it could write down that it
+    /// had reported: then only its nonce and when it was handed out are known.
+    pub fn kept(&self, reference: &str) -> Option<&'a Execution> {
+        let nonce = self.kept_nonce(reference)?;
+        self.executions.iter().copied().find(|e| e.reference == reference && e.nonce == nonce)
     }
 
     /// The execution of a task whose completion counts.

@@ -8,6 +8,7 @@ use crate::history::History;
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
 use crate::plan::{Model, Plan};
+use crate::recovery::{self, Recovery};
 use crate::validity::{self, Validity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +62,9 @@ pub struct Summary {
     pub levels: Vec<LevelSummary>,
     /// Every measure.
     pub measures: Vec<Measure>,
+    /// What it showed of recovery; `None` when it had no faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// Remarks of the harness, one sentence each.
     pub notes: Vec<String>,
 }
@@ -97,7 +101,9 @@ pub struct LevelSummary {
 /// Judges a run.
 pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
     let run = Joined::new(plan, history);
-    let measures = measure::all(&run);
+    let mut recovery = recovery::judge(&run);
+    let mut measures = measure::all(&run);
+    measures.extend(recovery.iter().flat_map(recovery::measures));
     let validity = validity::judge(&run, &measures, gates);
     let interrupted = history.interrupted();
     let judged = |g: &Gate| match gate::evaluate(g, &measures) {
@@ -106,7 +112,14 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
     };
     let gates: Vec<GateResult> = gates.iter().map(judged).collect();
     let checks = check::all(&run);
-    let verdict = overall(&gates, &checks, &validity);
+    if let Some(recovery) = &mut recovery {
+        match () {
+            () if interrupted => recovery.nothing_passes(INTERRUPTED_RUN, true),
+            () if !validity.valid => recovery.nothing_passes(INVALID_RUN, false),
+            () => {}
+        }
+    }
+    let verdict = overall(&gates, &checks, recovery.as_ref(), &validity);
     let header = &history.header;
     Summary {
         schema_version: SUMMARY_SCHEMA_VERSION,
@@ -127,6 +140,7 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         checks,
         levels: run.levels.iter().map(|l| level_summary(l, run.speed)).collect(),
         measures,
+        recovery,
         notes: history.notes.iter().map(|n| n.text.clone()).collect(),
     }
 }
@@ -149,10 +163,16 @@ fn unknown(result: GateResult, reason: String) -> GateResult {
     GateResult { verdict: Verdict::Unknown, reason, ..result }
 }
 
-fn overall(gates: &[GateResult], checks: &[CheckResult], validity: &Validity) -> Verdict {
+fn overall(
+    gates: &[GateResult],
+    checks: &[CheckResult],
+    recovery: Option<&Recovery>,
+    validity: &Validity,
+) -> Verdict {
     let of_gates = gates.iter().map(|g| g.verdict);
     let of_checks = checks.iter().filter(|c| c.applies).map(|c| c.verdict);
-    let worst = Verdict::worst(of_gates.chain(of_checks));
+    let of_recovery = recovery.map(|r| r.verdict);
+    let worst = Verdict::worst(of_gates.chain(of_checks).chain(of_recovery));
     if validity.valid { worst } else { worst.max(Verdict::Unknown) }
 }
 

@@ -19,6 +19,7 @@
 pub mod bottleneck;
 pub mod check;
 pub mod definition;
+mod disturbed;
 pub mod durations;
 pub mod exit_code;
 pub mod gate;
@@ -30,6 +31,7 @@ pub mod judge;
 pub mod measure;
 pub mod path;
 pub mod plan;
+pub mod recovery;
 pub mod render;
 pub mod rundir;
 pub mod statistics;

@@ -145,6 +145,38 @@ pub fn median_growth(pairs: &[(f64, f64)]) -> Estimate {
     Estimate { method: "median of paired ratios", ..median(&growth) }
 }
 
+/// The 95 % interval of a share, `part` of `whole`, by Wilson's score (*Journal of the American Statistical Association*
+/// 22, 1927): unlike the normal approximation it stays inside 0 to 1 and has a width at 0 and at 1.
+pub fn wilson(part: u64, whole: u64) -> Option<(f64, f64)> {
+    const Z: f64 = 1.959_964;
+    if whole == 0 {
+        return None;
+    }
+    let (n, p) = (whole as f64, part as f64 / whole as f64);
+    let scale = 1.0 + Z * Z / n;
+    let middle = (p + Z * Z / (2.0 * n)) / scale;
+    let half = Z / scale * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Some(((middle - half).max(0.0), (middle + half).min(1.0)))
+}
+
+/// Two-sided 95 % quantiles of Student's t with 1, 2, … degrees of freedom.
+const STUDENT: [f64; 30] = [
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+];
+
+/// The mean of some values, and half of its 95 % interval by Student's t; of one value there is no interval.
+pub fn mean_interval(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len();
+    let mean = values.iter().sum::<f64>() / n.max(1) as f64;
+    let half = (n > 1).then(|| {
+        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+        // Past 30 degrees of freedom it is the normal one to within 4 %, and narrower: the wider one is kept.
+        STUDENT[(n - 2).min(STUDENT.len() - 1)] * (squares / (n - 1) as f64).sqrt() / (n as f64).sqrt()
+    });
+    (mean, half)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +247,24 @@ mod tests {
         let e = percentile(59, 0.95, |r| r as f64);
         assert_eq!((e.value, e.hi), (Some(57.0), Some(59.0)), "the maximum is the one-sided bound");
         assert_eq!(e.method, "order statistic, bound one-sided");
+    }
+
+    #[test]
+    fn shares_and_means_have_the_known_intervals() {
+        // Newcombe, Statistics in Medicine 17, 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+        for (part, whole, lo, hi) in [
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ] {
+            let (l, h) = wilson(part, whole).unwrap();
+            assert!((l - lo).abs() < 1e-4 && (h - hi).abs() < 1e-4, "{part} of {whole}: {l} {h}");
+        }
+        assert_eq!(wilson(0, 0), None);
+        let (mean, half) = mean_interval(&[1.0, 2.0, 3.0]);
+        assert!((mean - 2.0).abs() < 1e-12 && (half.unwrap() - 4.303 / 3f64.sqrt()).abs() < 1e-9);
+        assert_eq!(mean_interval(&[4.0]), (4.0, None));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! what was measured is not what this run did.
 
 use crate::gate::Verdict;
-use crate::history::{FinalTask, History};
+use crate::history::{FinalTask, FinalWorkflow, History};
 use crate::joined::{Joined, WorkflowRun};
 use crate::validity::SelfCheck;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the run's own workers have in their hands: task ids, and nonces that only they made.
 struct Ours<'a> {
@@ -20,7 +20,11 @@ impl<'a> Ours<'a> {
         let of = |field: fn(&'a crate::history::Execution) -> &'a str| {
             history.executions.iter().map(field).collect()
         };
-        Self { task_ids: of(|e| &e.task_id), nonces: of(|e| &e.nonce) }
+        let mut ours = Self { task_ids: of(|e| &e.task_id), nonces: of(|e| &e.nonce) };
+        // A worker that was killed told of what it began, and perhaps not of what it reported.
+        ours.task_ids.extend(history.begun.iter().map(|b| b.task_id.as_str()));
+        ours.nonces.extend(history.begun.iter().map(|b| b.nonce.as_str()));
+        ours
     }
 
     /// A completion without a nonce by a worker of this run is not a stranger's: the target lost its output.
@@ -35,7 +39,7 @@ pub(crate) fn check(run: &Joined<'_>) -> SelfCheck {
     let ours = Ours::new(run.history);
     let completed: Vec<(&WorkflowRun<'_>, &FinalTask)> = run
         .workflows()
-        .flat_map(|w| w.finals.iter().flat_map(|f| &f.tasks).map(move |t| (w, t)))
+        .flat_map(|w| last_readings(w).into_iter().flat_map(|f| &f.tasks).map(move |t| (w, t)))
         .filter(|(w, t)| t.status == "COMPLETED" && w.template.task(&t.reference).is_some())
         .collect();
     let foreign: Vec<_> = completed.iter().filter(|(_, task)| !ours.did(task)).collect();
@@ -59,6 +63,17 @@ pub(crate) fn check(run: &Joined<'_>) -> SelfCheck {
         Some((workflow, task)) => (Verdict::Fail, accusation(foreign.len(), workflow, task)),
     };
     SelfCheck { name: "own_workers".to_owned(), level: None, verdict, text }
+}
+
+/// The last reading of each workflow that the start made: of one that was read twice, the first says the same.
+fn last_readings<'a>(workflow: &WorkflowRun<'a>) -> Vec<&'a FinalWorkflow> {
+    let mut last: BTreeMap<&str, &FinalWorkflow> = BTreeMap::new();
+    let mut readings = workflow.finals.clone();
+    readings.sort_by_key(|f| f.reading);
+    for reading in readings.into_iter().filter(|f| f.found) {
+        last.insert(&reading.workflow_id, reading);
+    }
+    last.into_values().collect()
 }
 
 fn accusation(count: usize, workflow: &WorkflowRun<'_>, task: &FinalTask) -> String {

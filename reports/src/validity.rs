@@ -146,7 +146,8 @@ fn caps(level: &LevelRun<'_>) -> (Verdict, String) {
 fn littles_law(level: &LevelRun<'_>, measures: &[Measure]) -> (Verdict, String) {
     let found = measure::find(measures, &format!("{}/littles_law_error", level.level.name));
     let Some((value, least)) = found.and_then(|m| m.value.map(|v| (v, m.lo.unwrap_or(v)))) else {
-        return (Verdict::Unknown, "no workflow ended, so nothing can be compared".to_owned());
+        let undisturbed = if level.disturbed.is_empty() { "" } else { " without meeting a fault" };
+        return (Verdict::Unknown, format!("no workflow ended{undisturbed}, so nothing can be compared"));
     };
     let text = format!(
         "workflows in flight and throughput × time in the system differ by {:.1} % (allowed {:.0} % beyond \

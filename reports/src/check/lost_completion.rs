@@ -4,7 +4,7 @@
 //! completion may be dropped when its lease had run out, when another hand-out of the same attempt was answered
 //! first, or when the workflow had ended already.
 
-use super::{Evidence, lease};
+use super::{Evidence, Fate, lease};
 use crate::history::{Execution, FinalTask, Outcome, Reported};
 use crate::joined::{Joined, TERMINAL, WorkflowRun};
 
@@ -18,12 +18,12 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
         for execution in acknowledged {
             evidence.looked();
             let task = Some(execution.reference.as_str());
-            match verdict(workflow, execution) {
-                Kept::Yes => {}
-                Kept::NotRead => {
+            match fate(workflow, execution) {
+                Fate::Kept => {}
+                Fate::NotRead => {
                     evidence.undecided(workflow.label(), task, "the workflow was never read back".into());
                 }
-                Kept::No(what) => {
+                Fate::Lost(what) => {
                     let what = format!("task {} nonce {}: {what}", execution.task_id, execution.nonce);
                     evidence.found(workflow.label(), task, what);
                 }
@@ -33,34 +33,29 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
     evidence
 }
 
-enum Kept {
-    Yes,
-    NotRead,
-    No(String),
-}
-
-fn verdict(workflow: &WorkflowRun<'_>, execution: &Execution) -> Kept {
-    let Some(whole) = workflow.finals.iter().find(|f| f.workflow_id == execution.workflow_id) else {
-        return Kept::NotRead;
+/// What became of an acknowledged completion, by the last reading.
+pub(crate) fn fate(workflow: &WorkflowRun<'_>, execution: &Execution) -> Fate {
+    let Some(whole) = workflow.readings_of(&execution.workflow_id).pop() else {
+        return Fate::NotRead;
     };
     if !whole.found {
-        return Kept::No("completed, and the target does not know the workflow".into());
+        return Fate::Lost("completed, and the target does not know the workflow".into());
     }
     let Some(record) = whole.tasks.iter().find(|t| t.task_id == execution.task_id) else {
-        return Kept::No("completed, and the target has no record of the task".into());
+        return Fate::Lost("completed, and the target has no record of the task".into());
     };
     let kept = record.nonce.as_deref() == Some(execution.nonce.as_str());
     if kept && record.status == "COMPLETED" {
         return match run_again(workflow, execution) {
-            Some(again) => Kept::No(format!("completed, then run again as task {}", again.task_id)),
-            None => Kept::Yes,
+            Some(again) => Fate::Lost(format!("completed, then run again as task {}", again.task_id)),
+            None => Fate::Kept,
         };
     }
     if may_be_dropped(workflow, execution, record, &whole.status) {
-        return Kept::Yes;
+        return Fate::Kept;
     }
     let stored = record.nonce.as_deref().unwrap_or("none");
-    Kept::No(format!("completed, and the record is {} with nonce {stored}", record.status))
+    Fate::Lost(format!("completed, and the record is {} with nonce {stored}", record.status))
 }
 
 /// A later hand-out of the same task, from after the answer to this completion.

@@ -1,25 +1,39 @@
 //! Lost start: the target acknowledged it and does not know it afterwards.
 
-use super::Evidence;
+use super::{Evidence, Fate};
 use crate::history::Outcome;
-use crate::joined::Joined;
+use crate::joined::{Joined, WorkflowRun};
 
 pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
     for workflow in run.workflows() {
-        let Some(start) = workflow.start.filter(|s| s.outcome == Outcome::Ok) else { continue };
+        let Some(fate) = fate(workflow) else { continue };
         evidence.looked();
-        let id = start.workflow_id.as_deref().unwrap_or("no id");
-        let read: Vec<_> = workflow.finals.iter().filter(|f| f.workflow_id == id).collect();
-        if read.iter().any(|f| f.found) {
-            continue;
-        }
-        if read.is_empty() {
-            evidence.undecided(workflow.label(), None, format!("workflow {id} was never read back"));
-        } else {
-            let what = format!("the start was acknowledged with id {id}, which the target does not know");
-            evidence.found(workflow.label(), None, what);
+        match fate {
+            Fate::Kept => {}
+            Fate::NotRead => {
+                let id = acknowledged_id(workflow).unwrap_or("no id");
+                evidence.undecided(workflow.label(), None, format!("workflow {id} was never read back"));
+            }
+            Fate::Lost(what) => evidence.found(workflow.label(), None, what),
         }
     }
     evidence
+}
+
+fn acknowledged_id<'a>(workflow: &WorkflowRun<'a>) -> Option<&'a str> {
+    workflow.start.filter(|s| s.outcome == Outcome::Ok).map(|s| s.workflow_id.as_deref().unwrap_or("no id"))
+}
+
+/// What became of an acknowledged start; `None` when it was not acknowledged. Of several readings the last one tells:
+/// what a standby or a repair takes away again is lost too.
+pub(crate) fn fate(workflow: &WorkflowRun<'_>) -> Option<Fate> {
+    let id = acknowledged_id(workflow)?;
+    Some(match workflow.readings_of(id).last() {
+        None => Fate::NotRead,
+        Some(last) if last.found => Fate::Kept,
+        Some(_) => {
+            Fate::Lost(format!("the start was acknowledged with id {id}, which the target does not know"))
+        }
+    })
 }

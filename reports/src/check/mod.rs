@@ -10,6 +10,9 @@ mod overlapped;
 mod stuck;
 mod undead;
 
+pub(crate) use lost_completion::fate as completion_fate;
+pub(crate) use lost_start::fate as start_fate;
+
 use crate::gate::Verdict;
 use crate::joined::Joined;
 use serde::{Deserialize, Serialize};
@@ -47,6 +50,17 @@ pub struct Finding {
     pub task: Option<String>,
     /// What happened, one sentence with the ids in it.
     pub what: String,
+}
+
+/// What became of an acknowledged operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is there.
+    Kept,
+    /// Nobody looked.
+    NotRead,
+    /// It is gone, and how that shows.
+    Lost(String),
 }
 
 /// What a check gathers while it looks.

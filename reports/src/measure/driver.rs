@@ -22,11 +22,11 @@ pub(crate) fn lags(level: &LevelRun<'_>) -> Distribution {
     level.workflows.iter().filter_map(|w| w.start).map(|s| s.sent_ns.saturating_sub(s.due_ns)).collect()
 }
 
-/// By how much each piece of work took longer than planned, nanoseconds.
+/// By how much each piece of work took longer than planned, nanoseconds. What a fault may have held up is left out.
 pub(crate) fn overruns(level: &LevelRun<'_>) -> Distribution {
     level
         .executions()
-        .filter(|e| e.reported != Reported::Nothing)
+        .filter(|e| e.reported != Reported::Nothing && !level.is_disturbed(e.started_ns, e.finished_ns))
         .map(|e| e.finished_ns.saturating_sub(e.started_ns).saturating_sub(e.planned_ns))
         .collect()
 }

@@ -4,6 +4,7 @@
 
 mod across;
 mod api;
+mod availability;
 mod backlog;
 mod drift;
 mod driver;
@@ -168,6 +169,7 @@ pub fn all(run: &Joined<'_>) -> Vec<Measure> {
         api::measure(level, &mut out);
         requests::measure(level, &mut out);
         starts::measure(level, &mut out);
+        availability::measure(level, run.plan, &mut out);
         throughput::measure(level, &mut out);
         backlog::measure(level, &mut out);
         drift::measure(level, &mut out);

@@ -28,7 +28,8 @@ pub(super) fn measure(level: &LevelRun<'_>, out: &mut Vec<Measure>) {
 /// The two sides come from different witnesses, or they would agree by construction: N is integrated over the
 /// harness's own starts and sightings of ends, X and R are counted and averaged from the target's records. A
 /// workflow whose end the harness missed, or saw late, makes N too large. What the reading interval makes of
-/// it is known, so the lower end of the figure has that taken off.
+/// it is known, so the lower end of the figure has that taken off. Workflows that lived through a fault are left out:
+/// their ends were seen late because the target was down, and a fault may have moved its clock.
 fn littles_law(level: &LevelRun<'_>, name: String) -> Measure {
     let Some((began, ended)) = level.window_ns() else {
         return Measure::plain(name, None, 0, "N against X·R", Scale::RATIO);
@@ -42,6 +43,9 @@ fn littles_law(level: &LevelRun<'_>, name: String) -> Measure {
             continue;
         }
         let until = workflow.observed.map_or(ended, |o| o.done_ns).min(ended);
+        if level.is_disturbed(start.due_ns, until) {
+            continue;
+        }
         in_flight_s += until.saturating_sub(start.sent_ns.max(began)) as f64 / 1e9;
         // When the target created it is known no better than the start took, and its end than the reads lie apart.
         let answered_ns = start.done_ns.saturating_sub(start.sent_ns);

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses the part that it needs")]
 
+pub mod chaos;
 pub mod page;
 
 use shakedown_reports::history::{
@@ -73,7 +74,7 @@ pub fn run(levels: &[Made]) -> (Plan, History) {
     (plan, history)
 }
 
-fn empty() -> History {
+pub fn empty() -> History {
     let header = Header {
         schema_version: SCHEMA_VERSION,
         run: "made".into(),

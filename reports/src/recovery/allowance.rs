@@ -1,0 +1,96 @@
+//! Allowances: what a scenario lets recovery and loss be, against what was measured.
+
+use super::{InjectionResult, Reading, State};
+use crate::gate::Verdict;
+use crate::plan::drill::Allowance;
+use serde::{Deserialize, Serialize};
+
+/// One allowance of an injection, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AllowanceResult {
+    /// `first_success_s`, `recovered_s` or `lost`.
+    pub name: String,
+    /// At most this.
+    pub allowed: f64,
+    /// `s` or `count`.
+    pub unit: String,
+    /// What was measured, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<f64>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it isn't a pass; empty when it is.
+    pub reason: String,
+}
+
+/// Judges an injection by what its scenario allows.
+pub(super) fn judge(injection: &mut InjectionResult, allow: &Allowance) {
+    let mut results = Vec::new();
+    for (name, most, reading) in [
+        ("first_success_s", allow.first_success_s, &injection.clocks.first_success),
+        ("recovered_s", allow.recovered_s, &injection.clocks.recovered),
+    ] {
+        results.extend(most.map(|most| time(name, most, reading)));
+    }
+    results.extend(allow.lost.map(|most| lost(injection, most)));
+    let (own, reason) = of_state(injection);
+    injection.verdict = results.iter().map(|r| r.verdict).chain([own]).max().unwrap_or(Verdict::Unknown);
+    let of_allowances = results.iter().filter(|r| r.verdict != Verdict::Pass).map(|r| r.reason.clone());
+    injection.reason = reason.into_iter().chain(of_allowances).collect::<Vec<_>>().join("; ");
+    injection.allowances = results;
+}
+
+fn of_state(injection: &InjectionResult) -> (Verdict, Option<String>) {
+    let why = match injection.state {
+        State::Done => return (Verdict::Pass, None),
+        State::NotHealed => format!("nobody can say that it was undone: {}", injection.evidence),
+        State::NotApplied => format!("nobody can say that it took effect: {}", injection.evidence),
+        State::NotRun => format!("not run: {}", injection.evidence),
+        State::Missed => injection.evidence.clone(),
+    };
+    (Verdict::Unknown, Some(why))
+}
+
+fn time(name: &str, most: f64, reading: &Reading) -> AllowanceResult {
+    let what = name.trim_end_matches("_s").replace('_', " ");
+    let (verdict, reason) = match reading {
+        Reading::NoImpact => (Verdict::Pass, String::new()),
+        Reading::At { s } if *s <= most => (Verdict::Pass, String::new()),
+        Reading::At { s } => (Verdict::Fail, format!("{what} took {s:.2} s, allowed are {most} s")),
+        Reading::NotWithin { s, why } if *s > most => {
+            (Verdict::Fail, format!("{what}: not within {s:.2} s ({why}), allowed are {most} s"))
+        }
+        Reading::NotWithin { s, why } => (
+            Verdict::Unknown,
+            format!("{what}: not within the {s:.2} s that were observed ({why}), allowed are {most} s"),
+        ),
+        Reading::Unknown { why } => (Verdict::Unknown, format!("{what}: {why}")),
+    };
+    let measured = reading.seconds();
+    AllowanceResult { name: name.to_owned(), allowed: most, unit: "s".to_owned(), measured, verdict, reason }
+}
+
+fn lost(injection: &InjectionResult, most: u64) -> AllowanceResult {
+    let (verdict, reason) = match injection.lost {
+        None if injection.took_effect() => {
+            (Verdict::Unknown, "lost: not everything that was acknowledged was read back".to_owned())
+        }
+        None => (Verdict::Unknown, "lost: nobody knows that the fault took effect".to_owned()),
+        Some(lost) if lost > most => {
+            let of = injection.acknowledged;
+            (Verdict::Fail, format!("{lost} of {of} acknowledged operations were lost, allowed are {most}"))
+        }
+        Some(_) if injection.acknowledged == 0 => {
+            (Verdict::Unknown, "lost: nothing was acknowledged that it could have lost".to_owned())
+        }
+        Some(_) => (Verdict::Pass, String::new()),
+    };
+    AllowanceResult {
+        name: "lost".to_owned(),
+        allowed: most as f64,
+        unit: "count".to_owned(),
+        measured: injection.lost.map(|lost| lost as f64),
+        verdict,
+        reason,
+    }
+}

@@ -1,0 +1,367 @@
+//! Recovery clocks and loss: planted outages come back as long as they were planted, and nothing else does.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
+
+mod made;
+
+use made::MS;
+use made::chaos::{BEGAN_MS, Drill, MadeFault, PROBE_MS, drill, kill, outage};
+use proptest::prelude::*;
+use shakedown_reports::gate::{Gate, Verdict};
+use shakedown_reports::history::{FaultPhase, History, Outcome};
+use shakedown_reports::judge::{Summary, judge};
+use shakedown_reports::plan::Plan;
+use shakedown_reports::plan::drill::Allowance;
+use shakedown_reports::recovery::{InjectionResult, Reading, Recovery, State};
+
+fn judged((plan, history): &(Plan, History)) -> Summary {
+    judge(plan, history, &[])
+}
+
+fn recovery(made: &Drill) -> Recovery {
+    judged(&drill(made)).recovery.unwrap()
+}
+
+fn only(made: &Drill) -> InjectionResult {
+    recovery(made).injections.remove(0)
+}
+
+fn value(summary: &Summary, name: &str) -> Option<f64> {
+    summary.measure(name).unwrap_or_else(|| panic!("no measure {name}")).value
+}
+
+/// The gap of probes, and what an acknowledgement takes.
+const RESOLUTION_S: f64 = PROBE_MS as f64 / 1e3 + 0.002;
+
+fn is_close(reading: &Reading, planted_s: f64, resolution_s: f64) -> bool {
+    reading.seconds().is_some_and(|s| s >= planted_s - 0.011 && s <= planted_s + resolution_s)
+}
+
+#[test]
+fn a_killed_engine_passes_with_its_clocks() {
+    let run = drill(&outage(10_000, 600));
+    let summary = judged(&run);
+    let recovery = summary.recovery.as_ref().unwrap();
+    let injection = &recovery.injections[0];
+    assert_eq!(summary.verdict, Verdict::Pass, "{:#?} {:#?}", injection, summary.validity);
+    assert_eq!((injection.state, injection.lost, injection.lost_s), (State::Done, Some(0), Some(0.0)));
+    assert!(is_close(&injection.clocks.detect, 0.0, RESOLUTION_S), "{injection:#?}");
+    assert!(is_close(&injection.clocks.first_success, 0.6, RESOLUTION_S), "{injection:#?}");
+    assert!(is_close(&injection.clocks.throughput, 0.6, 0.05), "{injection:#?}");
+    // 120 workflows waited, and the target does 800 a second more than arrive; the last 20 are inside of the band.
+    assert!(is_close(&injection.clocks.recovered, 0.7, 0.1), "{injection:#?}");
+    assert_eq!(injection.clocks.restarted_s, Some(0.12));
+    assert_eq!(injection.clocks.redundancy_s, Some(0.6));
+    assert_eq!(injection.probes_failed, 12);
+    assert_eq!(injection.resolution_s, Some(0.05));
+    assert_eq!(value(&summary, "engine-killed/mttr_s"), None, "never a mean of one");
+    assert_eq!((value(&summary, "lost"), value(&summary, "engine-killed/lost")), (Some(0.0), Some(0.0)));
+    let availability = value(&summary, "probes/availability").unwrap();
+    assert!((availability - 468.0 / 480.0).abs() < 1e-9, "{availability}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_planted_outage_comes_back_as_long_as_it_was(at_ms in 8_000u64..12_000, down_ms in 100u64..5_000) {
+        let injection = only(&outage(at_ms, down_ms));
+        let down_s = down_ms as f64 / 1e3;
+        prop_assert!(is_close(&injection.clocks.detect, 0.0, RESOLUTION_S), "{injection:#?}");
+        prop_assert!(is_close(&injection.clocks.first_success, down_s, RESOLUTION_S), "{injection:#?}");
+        // A pause of less than a slot of 0.2 s need not show in completions per second.
+        let throughput = &injection.clocks.throughput;
+        prop_assert!(is_close(throughput, down_s, 0.05) || (down_ms < 200 && *throughput == Reading::NoImpact));
+        // What piled up at 220 a second is worked off at 780 a second, the last 100 ms of it inside of the band.
+        let drained_s = down_s + down_s * 220.0 / 780.0;
+        prop_assert!(is_close(&injection.clocks.recovered, (drained_s - 0.15).max(down_s), 0.3), "{injection:#?}");
+        prop_assert!(injection.clocks.recovered.seconds() >= injection.clocks.first_success.seconds());
+    }
+}
+
+#[test]
+fn a_backlog_that_grows_after_throughput_is_back_is_not_recovered() {
+    // As many are served as arrive, so what piled up stays; after 8 s it serves faster.
+    let slow = |ms: u64| if (10_000..18_000).contains(&ms) { 4_545 } else { 1_000 };
+    let injection = only(&Drill { serve_us: slow, ..outage(10_000, 1_000) });
+    assert!(is_close(&injection.clocks.throughput, 1.0, 0.05), "{injection:#?}");
+    assert!(injection.clocks.recovered.seconds().unwrap() > 8.0, "{injection:#?}");
+    let never = |ms: u64| if ms >= 10_000 { 5_200 } else { 1_000 };
+    let injection = only(&Drill { serve_us: never, drain_ms: 0, ..outage(10_000, 1_000) });
+    let Reading::NotWithin { s, .. } = injection.clocks.recovered else { panic!("{injection:#?}") };
+    assert!((s - 14.0).abs() < 0.02, "{s}");
+    assert_eq!(injection.verdict, Verdict::Fail, "10 s are allowed");
+}
+
+#[test]
+fn a_single_success_of_a_flapping_target_is_not_the_first_one() {
+    // Up for 100 ms after half a second, and then down for 1.4 s more.
+    let flapping = Drill { down: vec![(10_000, 10_500), (10_600, 12_000)], ..outage(10_000, 2_000) };
+    assert!(is_close(&only(&flapping).clocks.first_success, 2.0, RESOLUTION_S));
+    // Gaps under a second are no full second without success.
+    let short = Drill { down: vec![(10_000, 10_500), (10_600, 11_200)], ..outage(10_000, 1_200) };
+    assert!(is_close(&only(&short).clocks.first_success, 0.5, RESOLUTION_S));
+}
+
+#[test]
+fn what_refuses_everything_has_no_backlog_and_is_not_recovered_for_that() {
+    let refusing = Drill { retried: false, ..outage(10_000, 3_000) };
+    let injection = only(&refusing);
+    assert!(is_close(&injection.clocks.recovered, 3.0, RESOLUTION_S), "{injection:#?}");
+}
+
+#[test]
+fn a_target_that_stays_down_never_succeeds() {
+    let gone = Drill { down: vec![(10_000, 99_000)], ..outage(10_000, 600) };
+    let injection = only(&gone);
+    let Reading::NotWithin { s, .. } = injection.clocks.first_success else { panic!("{injection:#?}") };
+    assert!((13.5..=14.0).contains(&s), "{s}");
+    assert!(matches!(injection.clocks.recovered, Reading::NotWithin { .. }));
+    assert_eq!(injection.verdict, Verdict::Fail);
+    let summary = judged(&drill(&gone));
+    let measure = summary.measure("engine-killed/first_success_s").unwrap();
+    assert_eq!((measure.value, measure.lo), (None, Some(s)));
+    let gate = Gate {
+        name: "back in 5 s".into(),
+        measure: "engine-killed/first_success_s".into(),
+        at_least: None,
+        at_most: Some(5.0),
+        sure: false,
+        duration: false,
+    };
+    let (plan, history) = drill(&gone);
+    assert_eq!(judge(&plan, &history, &[gate]).gates[0].verdict, Verdict::Fail, "it took at least 13 s");
+}
+
+#[test]
+fn a_fault_that_changes_nothing_had_no_visible_impact() {
+    let calm = Drill { down: Vec::new(), ..outage(10_000, 600) };
+    let injection = only(&calm);
+    assert!(injection.without_impact(), "{injection:#?}");
+    assert_eq!(injection.verdict, Verdict::Pass);
+    let summary = judged(&drill(&calm));
+    let measure = summary.measure("engine-killed/recovered_s").unwrap();
+    assert_eq!((measure.value, measure.method.as_str()), (Some(0.0), "no visible impact"));
+}
+
+#[test]
+fn a_lone_failure_long_after_the_fault_is_not_its_doing() {
+    let blip = Drill { down: Vec::new(), probe_fails: |ms| ms == 20_025, ..outage(10_000, 600) };
+    assert!(only(&blip).without_impact());
+    let soon = Drill { down: Vec::new(), probe_fails: |ms| ms == 11_025, ..outage(10_000, 600) };
+    assert!(is_close(&only(&soon).clocks.first_success, 1.05, RESOLUTION_S));
+}
+
+fn lasting(phases: &[(FaultPhase, u64)]) -> Drill {
+    let fault = MadeFault {
+        name: "engine-frozen",
+        marks: phases.to_vec(),
+        node: None,
+        lasts_s: Some(1.0),
+        ..kill(1, 10_000, 1_000)
+    };
+    Drill { faults: vec![fault], ..outage(10_000, 1_000) }
+}
+
+#[test]
+fn what_is_not_verified_is_unknown() {
+    use FaultPhase::{Applied, Healed, Healing, Intended, NotApplied, NotHealed, NotRun};
+    let all = [(Intended, 9_990), (Applied, 10_000), (Healing, 11_000), (Healed, 11_010)];
+    let healed = only(&lasting(&all));
+    assert_eq!((healed.state, healed.verdict), (State::Done, Verdict::Pass), "{healed:#?}");
+    assert!(healed.clocks.recovered_after_heal.seconds().unwrap() < 0.5, "{healed:#?}");
+    for (marks, state) in [
+        (vec![(Intended, 9_990)], State::NotApplied),
+        (vec![(Intended, 9_990), (NotApplied, 10_000)], State::NotApplied),
+        (vec![(NotRun, 9_990)], State::NotRun),
+        (vec![], State::Missed),
+    ] {
+        let injection = only(&lasting(&marks));
+        assert_eq!((injection.state, injection.verdict), (state, Verdict::Unknown), "{injection:#?}");
+        assert!(matches!(injection.clocks.detect, Reading::Unknown { .. }), "{injection:#?}");
+        assert_eq!(judged(&drill(&lasting(&marks))).verdict, Verdict::Unknown, "nothing at all was injected");
+    }
+    for marks in [&all[..2], &[all[0], all[1], all[2], (NotHealed, 11_010)]] {
+        let injection = only(&lasting(marks));
+        assert_eq!((injection.state, injection.verdict), (State::NotHealed, Verdict::Unknown));
+        assert!(matches!(injection.clocks.recovered, Reading::Unknown { .. }), "{injection:#?}");
+    }
+}
+
+#[test]
+fn what_this_machine_cannot_do_does_not_hide_what_it_can() {
+    let mut made = outage(10_000, 600);
+    let not_run = MadeFault {
+        name: "packets-lost",
+        marks: vec![(FaultPhase::NotRun, 1)],
+        node: None,
+        ..kill(1, 12_000, 1)
+    };
+    made.faults.push(not_run);
+    let summary = judged(&drill(&made));
+    assert_eq!(summary.verdict, Verdict::Pass);
+    let injections = &summary.recovery.as_ref().unwrap().injections;
+    assert_eq!(
+        (injections[1].state, injections[1].verdict),
+        (State::NotRun, Verdict::Unknown),
+        "never a pass"
+    );
+    assert_eq!(value(&summary, "packets-lost/recovered_s"), None);
+}
+
+#[test]
+fn repeats_have_a_mean_with_an_interval_and_the_worst() {
+    let downs = [600, 900, 1_200];
+    let at = |i: usize| 8_000 + i as u64 * 6_000;
+    let faults: Vec<MadeFault> = (0..3).map(|i| kill(i as u32 + 1, at(i), downs[i])).collect();
+    let down = (0..3).map(|i| (at(i), at(i) + downs[i])).collect();
+    let made = Drill { seconds: 26, down, faults, ..outage(8_000, 600) };
+    let summary = judged(&drill(&made));
+    let each: Vec<f64> = summary
+        .recovery
+        .as_ref()
+        .unwrap()
+        .injections
+        .iter()
+        .map(|i| i.clocks.recovered.seconds().unwrap())
+        .collect();
+    let mttr = summary.measure("engine-killed/mttr_s").unwrap();
+    assert!((mttr.value.unwrap() - each.iter().sum::<f64>() / 3.0).abs() < 1e-9);
+    assert!(mttr.lo.unwrap() < mttr.value.unwrap() && mttr.value.unwrap() < mttr.hi.unwrap());
+    let worst = value(&summary, "engine-killed/recovered_s").unwrap();
+    assert!((worst - each.iter().copied().fold(0.0, f64::max)).abs() < 1e-9 && worst > 1.2, "{each:?}");
+    assert_eq!(summary.verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_fault_that_comes_before_the_last_has_recovered_ends_what_can_be_said() {
+    let faults = vec![kill(1, 10_000, 1_000), kill(2, 12_200, 500)];
+    let made = Drill { down: vec![(10_000, 11_000), (12_200, 12_700)], faults, ..outage(10_000, 1_000) };
+    let injections = recovery(&made).injections;
+    let Reading::NotWithin { s, .. } = injections[0].clocks.recovered else { panic!("{injections:#?}") };
+    assert!((1.0..1.5).contains(&s), "it was back after that, and had no time to stay: {s}");
+    assert_eq!(injections[0].verdict, Verdict::Unknown, "10 s are allowed, and 2.2 were observed");
+    assert!(injections[1].clocks.recovered.seconds().is_some());
+}
+
+#[test]
+fn two_faults_in_force_at_once_are_one_incident() {
+    let second = MadeFault { name: "link-cut", ..kill(1, 10_400, 900) };
+    let made = Drill {
+        down: vec![(10_000, 11_300)],
+        faults: vec![kill(1, 10_000, 1_000), second],
+        ..outage(10_000, 1_000)
+    };
+    let injections = recovery(&made).injections;
+    assert_eq!(injections[0].together_with, ["link-cut"]);
+    assert!(is_close(&injections[0].clocks.first_success, 1.3, RESOLUTION_S), "{injections:#?}");
+    assert!(is_close(&injections[1].clocks.first_success, 0.9, RESOLUTION_S), "{injections:#?}");
+}
+
+#[test]
+fn the_throughput_clock_needs_a_steady_stream_and_a_band_needs_a_baseline() {
+    let thin = Drill { rate: 10, ..outage(10_000, 600) };
+    let injection = only(&thin);
+    let Reading::Unknown { why } = &injection.clocks.throughput else { panic!("{injection:#?}") };
+    assert!(why.contains("no steady stream: 30.0 completions"), "{why}");
+    assert!(injection.clocks.recovered.seconds().is_some(), "backlog needs no stream");
+    let early = only(&outage(2_000, 600));
+    let Reading::Unknown { why } = &early.clocks.recovered else { panic!("{early:#?}") };
+    assert!(why.contains("only 2.0 s before the first fault"), "{why}");
+    assert!(early.clocks.first_success.seconds().is_some(), "probes need no baseline");
+}
+
+/// Takes a workflow that was acknowledged so long before the fault away from what is read at the end.
+fn lose(history: &mut History, before_ms: u64) {
+    let latest_ns = (BEGAN_MS + 10_000 - before_ms) * MS;
+    let start =
+        history.starts.iter().rfind(|s| s.level == "chaos" && s.done_ns <= latest_ns).unwrap().clone();
+    for reading in history.finals.iter_mut().filter(|f| f.index == start.index && f.level == "chaos") {
+        reading.found = false;
+        reading.tasks.clear();
+    }
+}
+
+#[test]
+fn loss_is_told_in_operations_and_in_seconds() {
+    let mut run = drill(&outage(10_000, 600));
+    lose(&mut run.1, 300);
+    let summary = judged(&run);
+    let injection = &summary.recovery.as_ref().unwrap().injections[0];
+    // Its start, and the completion of its task.
+    assert_eq!(injection.lost, Some(2));
+    assert!((injection.lost_s.unwrap() - 0.3).abs() < 0.01, "{injection:#?}");
+    assert_eq!((injection.verdict, summary.verdict), (Verdict::Fail, Verdict::Fail));
+    assert_eq!((value(&summary, "lost"), value(&summary, "engine-killed/lost")), (Some(2.0), Some(2.0)));
+    let ledger = &summary.recovery.as_ref().unwrap().ledger;
+    assert_eq!((ledger.lost.len(), ledger.operations[0].lost, ledger.operations[1].lost), (2, 1, 1));
+    // What was never read back is not known to be lost, and not known to be kept.
+    let mut run = drill(&outage(10_000, 600));
+    run.1.finals.retain(|f| f.index != 77);
+    let summary = judged(&run);
+    assert_eq!(value(&summary, "engine-killed/lost"), None);
+    assert_eq!(summary.recovery.unwrap().injections[0].verdict, Verdict::Unknown);
+}
+
+#[test]
+fn loss_belongs_to_the_fault_in_force_or_to_the_next() {
+    let faults = vec![kill(1, 8_000, 600), kill(2, 16_000, 600)];
+    let made = Drill { down: vec![(8_000, 8_600), (16_000, 16_600)], faults, ..outage(8_000, 600) };
+    let lost_by = |at_ms: u64| {
+        let mut run = drill(&made);
+        lose(&mut run.1, 10_000 - at_ms);
+        let injections = judged(&run).recovery.unwrap().injections;
+        injections.iter().map(|i| i.lost.unwrap()).collect::<Vec<u64>>()
+    };
+    assert_eq!(lost_by(7_900), [2, 0]);
+    assert_eq!(lost_by(8_605), [1, 1], "acknowledged while it came back; completed after");
+    assert_eq!(lost_by(9_900), [0, 2]);
+}
+
+#[test]
+fn an_unknown_start_that_is_there_is_recovered_and_a_refused_one_is_unexpected() {
+    let mut run = drill(&outage(10_000, 600));
+    let at = |history: &History, index: u64| {
+        history.starts.iter().position(|s| s.level == "chaos" && s.index == index).unwrap()
+    };
+    let unknown = at(&run.1, 10);
+    run.1.starts[unknown].outcome = Outcome::Unknown;
+    run.1.starts[unknown].workflow_id = None;
+    let recovered = judged(&run);
+    assert_eq!(recovered.recovery.as_ref().unwrap().ledger.operations[0].recovered, 1);
+    assert_eq!(value(&recovered, "unexpected"), Some(0.0));
+    let refused = at(&run.1, 11);
+    run.1.starts[refused].outcome = Outcome::Failed;
+    assert_eq!(value(&judged(&run), "unexpected"), Some(1.0));
+}
+
+#[test]
+fn an_end_that_changes_between_two_readings_is_resurrected() {
+    let mut run = drill(&outage(10_000, 600));
+    let again = run.1.finals.iter_mut().find(|f| f.reading == 2 && f.index == 5).unwrap();
+    again.status = "RUNNING".into();
+    let summary = judged(&run);
+    assert_eq!((value(&summary, "resurrected"), summary.verdict), (Some(1.0), Verdict::Fail));
+}
+
+#[test]
+fn an_allowance_is_a_gate() {
+    let allow = Allowance { first_success_s: Some(0.4), recovered_s: None, lost: None };
+    let fault = MadeFault { allow, ..kill(1, 10_000, 600) };
+    let summary = judged(&drill(&Drill { faults: vec![fault], ..outage(10_000, 600) }));
+    let injection = &summary.recovery.as_ref().unwrap().injections[0];
+    assert_eq!(injection.allowances.len(), 1);
+    assert_eq!((injection.allowances[0].verdict, summary.verdict), (Verdict::Fail, Verdict::Fail));
+    assert!(injection.reason.contains("first success took 0.6"), "{}", injection.reason);
+}
+
+#[test]
+fn judging_a_drill_again_gives_the_same() {
+    let run = drill(&outage(10_000, 600));
+    assert_eq!(judged(&run), judged(&run));
+}
+
+#[test]
+fn a_run_without_faults_has_no_recovery() {
+    let (plan, history) = made::run(&[made::level("1x", 6)]);
+    assert_eq!(judge(&plan, &history, &[]).recovery, None);
+}
