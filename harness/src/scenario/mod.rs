@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod distribution;
 pub mod drill;
+pub mod fault;
 #[cfg(test)]
 mod fuzz;
 pub mod load;
@@ -16,6 +17,7 @@ mod validate;
 
 use distribution::Distribution;
 use drill::{Probes, Recovery, StopWhen};
+use fault::FaultEntry;
 use load::{Arrivals, Mode, Part, Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,9 @@ pub struct Scenario {
     /// By what recovery is measured, where there are faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// Faults that are injected while the load runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fault: Vec<FaultEntry>,
     /// When the run is stopped before its plan is through.
     #[serde(default, skip_serializing_if = "StopWhen::is_empty")]
     pub stop_when: StopWhen,

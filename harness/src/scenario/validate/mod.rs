@@ -1,5 +1,6 @@
 //! What a scenario must fulfil beyond its syntax.
 
+pub mod drill;
 mod load;
 
 use super::Scenario;
@@ -78,6 +79,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
             return refuse("name", &level.name, format!("two levels are called {:?}", level.name));
         }
     }
+    drill::check(scenario)?;
     check_gates(scenario)
 }
 
@@ -138,5 +140,6 @@ fn check_gates(scenario: &Scenario) -> Result<(), Finding> {
 /// What measures can be of: levels, and the probes.
 fn judged(scenario: &Scenario) -> impl Iterator<Item = &str> {
     let probes = scenario.probes.iter().map(|_| PROBES);
-    scenario.level.iter().map(|level| level.name.as_str()).chain(probes)
+    let faults = scenario.fault.iter().map(|fault| fault.name.as_str());
+    scenario.level.iter().map(|level| level.name.as_str()).chain(probes).chain(faults)
 }

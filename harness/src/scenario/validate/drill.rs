@@ -1,0 +1,143 @@
+//! What probes, worker processes and faults must fulfil.
+
+use super::{Finding, check_name, refuse};
+use crate::plan::PROBES;
+use crate::scenario::fault::duration;
+use crate::scenario::load::Mode;
+use crate::scenario::{Level, Scenario};
+use shakedown_chaos::role::{Role, Which};
+use shakedown_chaos::schedule::{self, Scope};
+use shakedown_reports::plan::Stage;
+use std::time::Duration;
+
+/// Links that a run has when a fault is on one of them.
+pub const LINKS: [&str; 2] = ["clients", "workers"];
+/// More processes than this share a machine for no purpose.
+const MOST_PROCESSES: u32 = 64;
+
+/// The first thing that is wrong with what surrounds the load of `scenario`.
+pub fn check(scenario: &Scenario) -> Result<(), Finding> {
+    let processes = scenario.workers.processes;
+    if processes > MOST_PROCESSES {
+        let problem = format!("processes = {processes}: accepted is 0 to {MOST_PROCESSES}");
+        return refuse("processes", processes, problem);
+    }
+    let one_level = scenario.level.len() == 1;
+    if processes > 0 && !one_level {
+        let problem = format!(
+            "processes = {processes}: worker processes have their slots from the beginning, so there may be one level only"
+        );
+        return refuse("processes", processes, problem);
+    }
+    if let Some(level) = scenario.level.iter().find(|level| level.name == PROBES) {
+        return refuse("name", &level.name, format!("a level can't be called {PROBES:?}: probes are"));
+    }
+    probes(scenario, one_level)?;
+    recovery(scenario)?;
+    faults(scenario)
+}
+
+fn probes(scenario: &Scenario, one_level: bool) -> Result<(), Finding> {
+    let Some(probes) = &scenario.probes else { return Ok(()) };
+    if !scenario.workflow.contains_key(&probes.workflow) {
+        let problem = format!("probes start the workflow {:?}, which the scenario has not", probes.workflow);
+        return refuse("workflow", &probes.workflow, problem);
+    }
+    if !(0.1..=1000.0).contains(&probes.rate_per_s) {
+        let problem = format!("probes at rate_per_s = {}: accepted is 0.1 to 1000", probes.rate_per_s);
+        return refuse("rate_per_s", probes.rate_per_s, problem);
+    }
+    if probes.deadline.seconds() <= 0.0 {
+        return refuse("deadline", "", "probes have a deadline of nothing: they could only fail".to_owned());
+    }
+    if !one_level || scenario.level[0].mode != Mode::Open {
+        let problem = "probes run beside one level of open load: its stages say for how long".to_owned();
+        return refuse("workflow", &probes.workflow, problem);
+    }
+    Ok(())
+}
+
+fn recovery(scenario: &Scenario) -> Result<(), Finding> {
+    let Some(recovery) = &scenario.recovery else { return Ok(()) };
+    let band = recovery.throughput_band;
+    if !(0.0..1.0).contains(&band) {
+        let problem = format!("throughput_band = {band}: a share is from 0 to below 1");
+        return refuse("throughput_band", band, problem);
+    }
+    if recovery.baseline.seconds() <= 0.0 || recovery.settle.seconds() <= 0.0 {
+        return refuse("baseline", "", "baseline and settle need a length above 0".to_owned());
+    }
+    Ok(())
+}
+
+fn faults(scenario: &Scenario) -> Result<(), Finding> {
+    if scenario.fault.is_empty() {
+        return Ok(());
+    }
+    for fault in &scenario.fault {
+        check_name("name", &fault.name)?;
+        if scenario.level.iter().any(|level| level.name == fault.name) || fault.name == PROBES {
+            let problem = format!("a level and a fault are both called {:?}", fault.name);
+            return refuse("name", &fault.name, problem);
+        }
+    }
+    let first = &scenario.fault[0];
+    if scenario.probes.is_none() {
+        let problem = "faults need [probes]: without them nobody can say when the users saw what".to_owned();
+        return refuse("name", &first.name, problem);
+    }
+    let length = length(&scenario.level[0]);
+    let roles = roles(scenario);
+    let scope = Scope { length: Some(length), roles: &roles };
+    for fault in &scenario.fault {
+        let planned = fault.planned().or_else(|problem| refuse("name", &fault.name, problem))?;
+        // Each by itself first, so that the line of the one that is to blame can be shown.
+        let alone = schedule::draw(std::slice::from_ref(&planned), scenario.seed, &scope);
+        alone.or_else(|error| refuse("name", &fault.name, error.to_string()))?;
+        in_time(scenario, fault.at.map(|_| &planned), length)?;
+    }
+    let planned: Vec<_> = scenario.fault.iter().filter_map(|fault| fault.planned().ok()).collect();
+    let together = schedule::draw(&planned, scenario.seed, &scope);
+    together.map(|_| ()).or_else(|error| refuse("name", &first.name, error.to_string()))
+}
+
+/// The first fault comes after the baseline that it is compared with.
+fn in_time(
+    scenario: &Scenario,
+    planned: Option<&schedule::Planned>,
+    length: Duration,
+) -> Result<(), Finding> {
+    let Some(schedule::Planned { name, trigger: schedule::Trigger::At { from, .. }, .. }) = planned else {
+        return Ok(());
+    };
+    let baseline = duration(scenario.recovery.unwrap_or_default().baseline);
+    if *from < baseline {
+        let problem = format!(
+            "fault {name:?} is due {from:?} after the beginning of a level of {length:?}, inside the baseline of \
+             {baseline:?}: begin it later, or shorten [recovery] baseline"
+        );
+        return refuse("name", name, problem);
+    }
+    Ok(())
+}
+
+/// How long the load is offered.
+pub fn length(level: &Level) -> Duration {
+    let stages = level.stages.iter().filter_map(|stage| stage.resolve().ok());
+    Duration::from_secs_f64(stages.map(|stage: Stage| stage.length_s()).sum())
+}
+
+/// Everything that a fault of the scenario can be aimed at.
+pub fn roles(scenario: &Scenario) -> Vec<Role> {
+    let numbered = (1..=scenario.workers.processes).map(|number| Role::Worker(Which::Number(number)));
+    let mut roles: Vec<Role> = [Role::Engine].into_iter().chain(numbered).collect();
+    if scenario.workers.processes > 0 {
+        // Every process has slots of every pool: who of them it is turns out when the fault is due.
+        roles.extend(scenario.fault.iter().map(|fault| &fault.on).filter_map(|on| match on {
+            Role::Worker(Which::Named(_)) => Some(on.clone()),
+            _ => None,
+        }));
+    }
+    roles.extend(LINKS.map(|link| Role::Link(link.to_owned())));
+    roles
+}
