@@ -177,7 +177,9 @@ impl FaultEntry {
                  marker = {{ on = \"engine\", text = \"…\" }} or file = \"…\"",
                 self.name
             )),
-            _ => Err(format!("fault {:?} is set off twice: keep one of at, after, marker and file", self.name)),
+            _ => {
+                Err(format!("fault {:?} is set off twice: keep one of at, after, marker and file", self.name))
+            }
         }
     }
 

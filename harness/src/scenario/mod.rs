@@ -13,7 +13,7 @@ pub mod slots;
 pub mod speed;
 pub mod suite;
 pub mod units;
-mod validate;
+pub mod validate;
 
 use distribution::Distribution;
 use drill::{Probes, Recovery, StopWhen};

@@ -55,7 +55,12 @@ impl WorkSpec {
         let text = std::fs::read_to_string(&self.plan)
             .with_context(|| format!("cannot read {}", self.plan.display()))?;
         let plan = plan::Plan::parse("plan.jsonl", &text)?;
-        let plan = Plan { templates: plan.templates, levels: plan.levels, workflows: plan.workflows };
+        let plan = Plan {
+            templates: plan.templates,
+            levels: plan.levels,
+            workflows: plan.workflows,
+            ..Plan::default()
+        };
         Ok(Assignments::of_plan(&self.run, &plan).with_step_order(self.step_order.clone()))
     }
 }

@@ -3,11 +3,14 @@
 //! Pure. Durations depend on the seed, the workflow's index and the task's name, not on the level, so that the
 //! levels 1x, 3x and 10x run the same workflows and their ratio is paired.
 
+mod drill;
+
 use crate::draw;
 use crate::load::pacer;
-use crate::scenario::drill::Probes;
-use crate::scenario::load::{self, Arrivals, Mode};
+use crate::scenario::load::{self, Mode};
 use crate::scenario::{Level as AskedLevel, Scenario};
+use shakedown_chaos::schedule;
+use shakedown_reports::plan::drill::{Injection, Terms};
 use shakedown_reports::plan::{Level, Line, Model, Open, Part, Stage, Template, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const PROBES: &str = "probes";
 
 /// A drawn plan, in the order of `plan.jsonl`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// Every template that a level starts.
     pub templates: Vec<Template>,
@@ -23,6 +26,12 @@ pub struct Plan {
     pub levels: Vec<Level>,
     /// Every workflow, level by level, by index.
     pub workflows: Vec<Workflow>,
+    /// By what recovery is measured, where there are probes.
+    pub terms: Option<Terms>,
+    /// Every injection of a fault, as the plan tells it.
+    pub injections: Vec<Injection>,
+    /// The same, as it is carried out.
+    pub schedule: Vec<schedule::Injection>,
 }
 
 /// Slots and pools that do not fit.
@@ -46,8 +55,7 @@ pub fn draw(
     seed: u64,
     run: &str,
 ) -> Result<Plan, PoolMismatch> {
-    let mut plan =
-        Plan { templates: templates.values().cloned().collect(), levels: vec![], workflows: vec![] };
+    let mut plan = Plan { templates: templates.values().cloned().collect(), ..Plan::default() };
     for asked in &scenario.level {
         let own: Vec<&Template> = asked.workflows().filter_map(|name| templates.get(name)).collect();
         let Some(first) = own.first() else { continue };
@@ -95,50 +103,10 @@ pub fn draw(
         }
     }
     if let Some(probes) = &scenario.probes {
-        add_probes(&mut plan, scenario, probes, templates, run);
+        drill::add_probes(&mut plan, scenario, probes, templates, run);
     }
+    drill::add_faults(&mut plan, scenario, seed);
     Ok(plan)
-}
-
-/// Probes run beside the only level, for as long as it offers load, evenly spaced.
-fn add_probes(
-    plan: &mut Plan,
-    scenario: &Scenario,
-    probes: &Probes,
-    templates: &BTreeMap<String, Template>,
-    run: &str,
-) {
-    let (Some(level), Some(template)) = (plan.levels.first(), templates.get(&probes.workflow)) else {
-        return;
-    };
-    let length_s = level.open.as_ref().map_or(0.0, Open::length_s);
-    let stage = Stage::Rate { from_per_s: probes.rate_per_s, to_per_s: probes.rate_per_s, length_s };
-    let pools = template.tasks.iter().map(|task| (task.pool.clone(), probes.slots));
-    let beside = level.name.clone();
-    let due = pacer::schedule(&[stage], Arrivals::Even, scenario.seed, "arrival/probes");
-    plan.levels.push(Level {
-        name: PROBES.to_owned(),
-        template: template.name.clone(),
-        mix: vec![],
-        model: Model::Open,
-        // Nobody holds a probe back: when it is due it is sent.
-        concurrency: u32::try_from(due.len()).unwrap_or(u32::MAX).max(1),
-        waves: 0,
-        open: Some(Open { stages: vec![stage], may_shed: false }),
-        probes: true,
-        beside: Some(beside),
-        slots: pools.collect(),
-        drain_s: level.drain_s,
-    });
-    plan.workflows.extend((0..).zip(due).map(|(index, due_ns)| Workflow {
-        level: PROBES.to_owned(),
-        index,
-        correlation_id: format!("{run}/{PROBES}/{index}"),
-        template: None,
-        due_ns: Some(due_ns),
-        input_bytes: None,
-        durations_s: durations(template, scenario, scenario.seed, index),
-    }));
 }
 
 /// The parts of a level's mix, by the names of their templates; none when it has one workflow.
@@ -207,7 +175,9 @@ impl Plan {
         let templates = self.templates.iter().cloned().map(Line::Template);
         let levels = self.levels.iter().cloned().map(Line::Level);
         let workflows = self.workflows.iter().cloned().map(Line::Workflow);
-        templates.chain(levels).chain(workflows)
+        let terms = self.terms.iter().cloned().map(Line::Terms);
+        let injections = self.injections.iter().cloned().map(Line::Injection);
+        templates.chain(levels).chain(workflows).chain(terms).chain(injections)
     }
 
     /// The template of a name.
