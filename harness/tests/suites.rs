@@ -79,3 +79,31 @@ fn an_interrupted_suite_names_what_was_not_run() {
     assert_eq!(second["exit_code"], Value::Null);
     assert!(second["reasons"][0].as_str().unwrap().contains("interrupted"), "{second}");
 }
+
+#[test]
+fn an_invalid_run_is_repeated_as_often_as_was_asked_and_every_run_is_named() {
+    let folder = tempdir().unwrap();
+    fs::write(
+        folder.path().join("capped.toml"),
+        "suite = \"capped\"\ntitle = \"x\"\nseed = 1\n[[scenario]]\nrun = \"sheds.toml\"\n",
+    )
+    .unwrap();
+    // A burst of five with room for one: four are shed, so the run can't be valid.
+    let open = "mode = \"open\"\nin_flight_cap = 1\nstages = [{ burst = 5 }]\n";
+    let (head, level) = SMOKE.split_once("[[level]]").unwrap();
+    let workflow = level.lines().find(|line| line.starts_with("workflow =")).unwrap();
+    let scenario = format!(
+        "{}[[level]]\nname = \"sheds\"\n{workflow}\n{open}slots = 9\ndrain = \"30 s\"\n",
+        head.replacen("name = \"smoke\"", "name = \"sheds\"", 1)
+    );
+    fs::write(folder.path().join("sheds.toml"), scenario).unwrap();
+    let run = shakedown(folder.path(), &["run", "capped.toml", "--repeat-invalid", "1"]);
+    run.expect(3, &["invalid, so it is run again"]);
+    assert!(run.out.contains("run again, as"), "{}", run.out);
+    let directory = run_directory(folder.path()).unwrap();
+    let told: Value = serde_json::from_slice(&fs::read(directory.join("suite.json")).unwrap()).unwrap();
+    let outcome = &told["scenarios"][0]["outcome"];
+    let first = outcome["invalid_before"][0].as_str().unwrap();
+    assert!(directory.join(first).join("report.html").is_file(), "the invalid run is kept: {outcome}");
+    assert_ne!(outcome["directory"], first);
+}

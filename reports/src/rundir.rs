@@ -128,7 +128,7 @@ pub fn judge_suite_dir(dir: &Path) -> Result<SuiteSummary, RunDirError> {
     let suite = suite(dir)?;
     let mut summaries = BTreeMap::new();
     for entry in &suite.scenarios {
-        if let Outcome::Ran { directory } = &entry.outcome
+        if let Outcome::Ran { directory, .. } = &entry.outcome
             && let Ok(summary) = judge_dir(&dir.join(directory))
         {
             summaries.insert(directory.clone(), summary);

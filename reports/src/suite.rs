@@ -58,6 +58,9 @@ pub enum Outcome {
     Ran {
         /// Name of the directory.
         directory: String,
+        /// Runs of it before that one, which were invalid: the harness, not the target, was the limit.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        invalid_before: Vec<String>,
     },
     /// It could not be run to something that can be judged.
     Failed {
@@ -177,7 +180,7 @@ fn scenario(entry: &Entry, summaries: &BTreeMap<String, Summary>) -> ScenarioSum
             reasons: vec![reason.clone()],
             ..blank
         },
-        Outcome::Ran { directory } => match summaries.get(directory) {
+        Outcome::Ran { directory, invalid_before } => match summaries.get(directory) {
             None => ScenarioSummary {
                 verdict: Some(Verdict::Unknown),
                 exit_code: Some(exit_code::UNKNOWN),
@@ -192,11 +195,16 @@ fn scenario(entry: &Entry, summaries: &BTreeMap<String, Summary>) -> ScenarioSum
                 gates_passed: summary.gates.iter().filter(|g| g.verdict == Verdict::Pass).count(),
                 gates: summary.gates.len(),
                 load_s: summary.levels.iter().filter_map(|level| level.window_s).sum(),
-                reasons: reasons(summary),
+                reasons: repeated(invalid_before).chain(reasons(summary)).collect(),
                 ..blank
             },
         },
     }
+}
+
+/// A scenario that was run again says so, also when it is green then.
+fn repeated(invalid_before: &[String]) -> impl Iterator<Item = String> {
+    invalid_before.iter().map(|directory| format!("run again, as {directory} was invalid"))
 }
 
 /// Why a run isn't green: what is wrong with it, then its gates and checks that did not pass.

@@ -25,7 +25,7 @@ fn entry(name: &str, covers: &[&str], outcome: Outcome) -> Entry {
 }
 
 fn ran(directory: &str) -> Outcome {
-    Outcome::Ran { directory: directory.into() }
+    Outcome::Ran { directory: directory.into(), invalid_before: vec![] }
 }
 
 fn suite(name: &str, scenarios: Vec<Entry>) -> Suite {

@@ -17,7 +17,7 @@ fn entry(name: &str, covers: &[&str], outcome: Outcome) -> Entry {
 }
 
 fn ran(directory: &str) -> Outcome {
-    Outcome::Ran { directory: directory.into() }
+    Outcome::Ran { directory: directory.into(), invalid_before: vec![] }
 }
 
 fn not_run() -> Outcome {

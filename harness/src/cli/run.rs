@@ -1,7 +1,7 @@
 //! `shakedown run`: scenarios, run one after another and judged.
 
 use super::judge;
-use super::suite::{self, Ready, SuiteOrder};
+use super::suite::{self, Manner, Ready, SuiteOrder};
 use crate::failure::{Blame, Result};
 use crate::run::interrupt::Interrupt;
 use crate::run::prepare::{self, Order};
@@ -29,6 +29,10 @@ pub struct Args {
     /// Run the scenarios of a suite that belong to this profile (quick unless it is said; soak takes long).
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Run a scenario of a suite again, so often, when its run was invalid: when the harness was the limit, and so
+    /// nothing is known of the target. The suite's report names every such run.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    repeat_invalid: usize,
     /// Replace a value of the scenario, e.g. level.10x.waves=2; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -74,6 +78,7 @@ pub async fn run(args: Args) -> Result<u8> {
     let place = Place { out: args.out.clone(), target: args.target.clone() };
     let interrupt =
         Interrupt::listen("interrupted; ending the run and judging what there is (again: end at once)")?;
+    let manner = Manner { json: args.json, repeat_invalid: args.repeat_invalid };
     let mut codes = Vec::new();
     for job in &jobs {
         if interrupt.is_asked() {
@@ -81,7 +86,7 @@ pub async fn run(args: Args) -> Result<u8> {
         }
         let (name, ended) = match job {
             Job::Scenario(order) => (&order.scenario.name, one(order, &place, &interrupt, args.json).await),
-            Job::Suite(order) => (&order.name, suite::run(order, &place, &interrupt, args.json).await),
+            Job::Suite(order) => (&order.name, suite::run(order, &place, &interrupt, manner).await),
         };
         codes.push(match ended {
             Ok(code) => code,

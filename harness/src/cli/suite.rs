@@ -41,11 +41,20 @@ pub struct Ready {
     pub lacks: Option<String>,
 }
 
+/// How a suite is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Summaries as JSON, and nothing else.
+    pub json: bool,
+    /// How often a scenario is run again whose run was invalid.
+    pub repeat_invalid: usize,
+}
+
 /// Runs every scenario that this machine can, judges all of them, and returns the exit code that wins.
 ///
 /// # Errors
 /// The suite's directory can't be made or written. What goes wrong with one scenario is told and ends no other.
-pub async fn run(order: &SuiteOrder, place: &Place, interrupt: &Interrupt, json: bool) -> Result<u8> {
+pub async fn run(order: &SuiteOrder, place: &Place, interrupt: &Interrupt, manner: Manner) -> Result<u8> {
     let stamp = clock::stamp(clock::wall_ms());
     let directory = Directory::create_suite(&place.out, &stamp, &order.name, order.seed)?;
     let mut suite = begun(order, &directory.name);
@@ -58,7 +67,7 @@ pub async fn run(order: &SuiteOrder, place: &Place, interrupt: &Interrupt, json:
         }
         suite.scenarios[at].outcome = match &member.lacks {
             Some(reason) => Outcome::NotRun { reason: reason.clone() },
-            None => one(member, &inside, interrupt, json, &mut summaries).await,
+            None => one(member, &inside, interrupt, manner, &mut summaries).await,
         };
         rundir::write_suite_file(&directory.path, &suite)?;
     }
@@ -69,7 +78,7 @@ pub async fn run(order: &SuiteOrder, place: &Place, interrupt: &Interrupt, json:
         }
     }
     let summary = rundir::write_suite(&directory.path, &suite, &summaries)?;
-    judge::print_suite(&summary, &directory.path, json)?;
+    judge::print_suite(&summary, &directory.path, manner.json)?;
     let interrupted = interrupt.is_asked().then_some(exit_code::INTERRUPTED);
     Ok(exit_code::worst([summary.exit_code].into_iter().chain(interrupted)))
 }
@@ -100,26 +109,35 @@ fn begun(order: &SuiteOrder, run: &str) -> Suite {
     }
 }
 
+/// Runs one scenario; again, as often as the order allows, when the run was invalid: then it was the harness that was
+/// the limit, and nothing is known of the target.
 async fn one(
     member: &Ready,
     place: &Place,
     interrupt: &Interrupt,
-    json: bool,
+    args: Manner,
     summaries: &mut BTreeMap<String, Summary>,
 ) -> Outcome {
-    let judged = async {
-        let path = run::run(&member.order, place, interrupt).await?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok::<_, crate::failure::Failure>((name, judge::report(&path, json)?))
-    };
-    match judged.await {
-        Ok((directory, summary)) => {
+    let mut invalid_before = Vec::new();
+    loop {
+        let judged = async {
+            let path = run::run(&member.order, place, interrupt).await?;
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            Ok::<_, crate::failure::Failure>((name, judge::report(&path, args.json)?))
+        };
+        let (directory, summary) = match judged.await {
+            Ok(judged) => judged,
+            Err(failure) => {
+                eprintln!("shakedown: {}: {failure}", member.name);
+                return Outcome::Failed { exit_code: failure.code, reason: failure.to_string() };
+            }
+        };
+        let once_more = summary.exit_code == exit_code::INVALID && invalid_before.len() < args.repeat_invalid;
+        if !once_more || interrupt.is_asked() {
             summaries.insert(directory.clone(), summary);
-            Outcome::Ran { directory }
+            return Outcome::Ran { directory, invalid_before };
         }
-        Err(failure) => {
-            eprintln!("shakedown: {}: {failure}", member.name);
-            Outcome::Failed { exit_code: failure.code, reason: failure.to_string() }
-        }
+        eprintln!("shakedown: {}: invalid, so it is run again", member.name);
+        invalid_before.push(directory);
     }
 }

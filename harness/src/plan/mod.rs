@@ -10,6 +10,7 @@ use crate::load::pacer;
 use crate::scenario::load::{self, Mode};
 use crate::scenario::{Level as AskedLevel, Scenario};
 use shakedown_chaos::schedule;
+use shakedown_reports::history::Start;
 use shakedown_reports::plan::drill::{Injection, Terms};
 use shakedown_reports::plan::{Level, Line, Model, Open, Part, Stage, Template, Workflow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,6 +189,13 @@ impl Plan {
     /// The name of the template of one workflow of `level`.
     pub fn template_name<'p>(level: &'p Level, workflow: &'p Workflow) -> &'p str {
         workflow.template.as_ref().unwrap_or(&level.template)
+    }
+
+    /// The name of the template that a start was about.
+    pub fn template_of<'p>(&'p self, start: &Start) -> Option<&'p str> {
+        let level = self.levels.iter().find(|level| level.name == start.level)?;
+        let planned = self.of_level(&level.name).find(|one| one.index == start.index);
+        Some(planned.map_or(level.template.as_str(), |one| Self::template_name(level, one)))
     }
 
     /// The levels that run beside another one.

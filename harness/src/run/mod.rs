@@ -139,7 +139,7 @@ async fn phases(
         {
             stage.note(&format!("after the load: {error}"), Value::Null);
         }
-        settle::read_back(&stage, &starts).await;
+        settle::read_back(&stage, &starts, 1).await;
     }
     stage.host.stop().await?;
     Ok(ending)

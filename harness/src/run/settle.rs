@@ -2,7 +2,6 @@
 
 use super::Stage;
 use crate::clock;
-use crate::plan::Plan;
 use crate::target::wire::{StoredTask, StoredWorkflow};
 use serde_json::{Value, json};
 use shakedown_reports::history::{FinalTask, FinalWorkflow, Note, Outcome, Record, Start};
@@ -14,13 +13,13 @@ const IN_A_HURRY: Duration = Duration::from_secs(5);
 /// How long one workflow is tried to be read.
 const TRY_FOR: Duration = Duration::from_secs(10);
 
-/// Reads back what `starts` became. What can't be read stays unknown, and a note says so.
-pub async fn read_back(stage: &Stage<'_>, starts: &[Start]) {
+/// Reads back what `starts` became, for the `reading`th time. What can't be read stays unknown, and a note says so.
+pub async fn read_back(stage: &Stage<'_>, starts: &[Start], reading: u32) {
     if stage.interrupt.is_asked() && !stage.host.is_ours() {
         end_what_runs(stage, starts).await;
     }
     tokio::select! {
-        () = read_all(stage, starts) => {}
+        () = read_all(stage, starts, reading) => {}
         () = patience(stage) => stage.note("interrupted: not every workflow was read back", Value::Null),
     }
 }
@@ -34,7 +33,7 @@ async fn patience(stage: &Stage<'_>) {
 /// Readers that work side by side: a load of thousands is read back in seconds, and no server is hurt by eight.
 const READERS: usize = 8;
 
-async fn read_all(stage: &Stage<'_>, starts: &[Start]) {
+async fn read_all(stage: &Stage<'_>, starts: &[Start], reading: u32) {
     let next = AtomicUsize::new(0);
     let silent = AtomicBool::new(false);
     let reader = || async {
@@ -43,11 +42,11 @@ async fn read_all(stage: &Stage<'_>, starts: &[Start]) {
                 return;
             }
             match (start.outcome, &start.workflow_id) {
-                (Outcome::Ok, Some(workflow_id)) if !read_one(stage, start, workflow_id).await => {
+                (Outcome::Ok, Some(workflow_id)) if !read_one(stage, start, workflow_id, reading).await => {
                     // A target that does not answer for one does not for the next: nobody waits for each of them.
                     silent.store(true, Ordering::Relaxed);
                 }
-                (Outcome::Unknown, _) => settle(stage, start).await,
+                (Outcome::Unknown, _) => settle(stage, start, reading).await,
                 _ => {}
             }
         }
@@ -73,17 +72,17 @@ async fn end_what_runs(stage: &Stage<'_>, starts: &[Start]) {
 }
 
 /// Reads one back; false when the target does not answer.
-async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str) -> bool {
+async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str, reading: u32) -> bool {
     let give_up_ns = clock::now_ns() + clock::nanos(TRY_FOR);
     loop {
         let (exchange, workflow) = stage.host.target.workflow(workflow_id).await;
         match (workflow, exchange.status) {
             (Some(workflow), _) => {
-                stage.journal.write(Record::Final(told(start, workflow_id, workflow)));
+                stage.journal.write(Record::Final(told(start, workflow_id, workflow, reading)));
                 return true;
             }
             (None, Some(404)) => {
-                stage.journal.write(Record::Final(unknown_there(start, workflow_id)));
+                stage.journal.write(Record::Final(unknown_there(start, workflow_id, reading)));
                 return true;
             }
             _ if clock::now_ns() > give_up_ns => {
@@ -98,10 +97,8 @@ async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str) -> bool {
 }
 
 /// Asks the target for the correlation id of a start that may or may not have happened.
-async fn settle(stage: &Stage<'_>, start: &Start) {
-    let Some(level) = stage.plan.levels.iter().find(|level| level.name == start.level) else { return };
-    let planned = stage.plan.of_level(&level.name).find(|one| one.index == start.index);
-    let name = planned.map_or(level.template.as_str(), |one| Plan::template_name(level, one));
+async fn settle(stage: &Stage<'_>, start: &Start, reading: u32) {
+    let Some(name) = stage.plan.template_of(start) else { return };
     let (exchange, found) = stage.host.target.correlated(name, &start.correlation_id).await;
     let data = |more: Value| json!({ "correlation_id": start.correlation_id, "found": more });
     match found.as_deref() {
@@ -110,7 +107,12 @@ async fn settle(stage: &Stage<'_>, start: &Start) {
             let ids: Vec<&str> = workflows.iter().map(|workflow| workflow.workflow_id.as_str()).collect();
             stage.note("a start of unknown fate happened", data(json!(ids)));
             for workflow in workflows {
-                stage.journal.write(Record::Final(told(start, &workflow.workflow_id, workflow.clone())));
+                stage.journal.write(Record::Final(told(
+                    start,
+                    &workflow.workflow_id,
+                    workflow.clone(),
+                    reading,
+                )));
             }
         }
         None => {
@@ -127,15 +129,15 @@ impl Stage<'_> {
     }
 }
 
-fn unknown_there(start: &Start, workflow_id: &str) -> FinalWorkflow {
-    FinalWorkflow { found: false, ..told(start, workflow_id, StoredWorkflow::default()) }
+fn unknown_there(start: &Start, workflow_id: &str, reading: u32) -> FinalWorkflow {
+    FinalWorkflow { found: false, ..told(start, workflow_id, StoredWorkflow::default(), reading) }
 }
 
-fn told(start: &Start, workflow_id: &str, workflow: StoredWorkflow) -> FinalWorkflow {
+fn told(start: &Start, workflow_id: &str, workflow: StoredWorkflow, reading: u32) -> FinalWorkflow {
     FinalWorkflow {
         level: start.level.clone(),
         index: start.index,
-        reading: 1,
+        reading,
         workflow_id: workflow_id.to_owned(),
         found: true,
         status: workflow.status,
