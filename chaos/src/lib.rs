@@ -1,11 +1,15 @@
 //! What hosts the nodes of a target, and what hurts them. Nothing here knows what a workflow is.
 
 pub mod clock;
+pub mod command;
 mod draw;
 pub mod drill;
 pub mod fault;
+pub mod guard;
+pub mod heal;
 mod inject;
 pub mod ledger;
+pub mod lock;
 pub mod process;
 pub mod role;
 pub mod schedule;

@@ -5,6 +5,7 @@ mod signals;
 
 use crate::clock;
 use crate::fault::Fault;
+use crate::heal;
 use crate::ledger::{Ledger, Stage};
 use crate::schedule::{Due, Injection};
 use crate::substrate::{Aimed, Doubt, Force, Known, Pen, Substrate};
@@ -180,7 +181,7 @@ impl Stagehand {
             act.wait(known.at_ns, force.as_mut());
         }
         self.tell(injection, Phase::Healing, clock::now_ns(), Some(&thing), String::new());
-        let healed = caught(|| force.heal());
+        let healed = caught(|| force.heal()).or_else(|doubt| act.undo(doubt));
         act.came(Phase::Healed, Phase::NotHealed, &healed);
     }
 
@@ -237,6 +238,15 @@ impl Act<'_> {
             self.hand.unhealed.lock().unwrap_or_else(PoisonError::into_inner).push(unhealed);
         }
         self.hand.tell(self.injection, phase, at_ns, Some(self.thing), evidence);
+    }
+
+    /// Undoes by the ledger what its force could not undo; the first doubt stands when that fails too.
+    fn undo(&self, doubt: Doubt) -> Result<Known, Doubt> {
+        let account = self.hand.ledger.account()?;
+        let deed = account.open().find(|deed| deed.id == self.id).ok_or_else(|| doubt.clone())?;
+        let (step, whole) = heal::undo(deed, heal::Circumstances { same_boot: true, goes_on: true });
+        let evidence = format!("{}; by the ledger: {}", doubt.evidence, step.evidence);
+        if whole { Ok(Known { at_ns: clock::now_ns(), evidence }) } else { Err(Doubt { evidence }) }
     }
 
     /// Keeps the fault in force until it is over or the drill ends.

@@ -176,6 +176,14 @@ impl Ledger {
         &self.path
     }
 
+    /// What it tells so far.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn account(&self) -> Result<Account, LedgerError> {
+        Account::read_file(&self.path)
+    }
+
     /// Writes that something is about to be done, and returns its number. It is on disk when this returns.
     ///
     /// # Errors
@@ -284,7 +292,11 @@ impl Account {
     /// # Errors
     /// It is missing, or not a ledger.
     pub fn read(run_dir: &Path) -> Result<Self, LedgerError> {
-        let path = run_dir.join(FILE);
+        Self::read_file(&run_dir.join(FILE))
+    }
+
+    fn read_file(path: &Path) -> Result<Self, LedgerError> {
+        let path = path.to_owned();
         let bytes = fs::read(&path).map_err(|source| LedgerError::Read { path: path.clone(), source })?;
         let text = String::from_utf8_lossy(&bytes);
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -1,6 +1,7 @@
 //! What a node is started in: limits, groups and variables that faults work with, and a mark by which what it leaves
 //! behind is found.
 
+use super::sweep;
 use crate::process::Identity;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -36,8 +37,7 @@ impl Cage {
     /// # Errors
     /// A control group can't be entered.
     pub(super) fn close(&self, command: &mut Command) -> io::Result<()> {
-        let us = Identity::ours();
-        command.env(MARK, format!("{}:{}", us.pid, us.start_ticks)).envs(self.env.iter().cloned());
+        command.env(MARK, sweep::mark(Identity::ours())).envs(self.env.iter().cloned());
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }

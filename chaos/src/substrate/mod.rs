@@ -6,6 +6,7 @@ pub mod local;
 mod log_tail;
 mod node;
 mod spawner;
+pub mod sweep;
 
 pub use cage::{Cage, MARK};
 pub use node::{Node, NodeError, Ready, Spec};

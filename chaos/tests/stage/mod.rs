@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// The program that tests start as node, harness and guard.
+pub const DUMMY: &str = env!("CARGO_BIN_EXE_chaos-dummy");
+
 /// How long anything may take before a test gives up.
 pub const LIMIT: Duration = Duration::from_secs(20);
 

@@ -1,11 +1,13 @@
 //! Nodes as child processes of this one, links through a fault proxy that is one of them.
 
+mod life;
 mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
-pub use supervisor::{Brought, Ended, Readiness, Supervised};
+pub use life::{Brought, Ended, Readiness};
+pub use supervisor::Supervised;
 
-use super::{Aimed, Cage, NotRun, Substrate};
+use super::{Aimed, Cage, NotRun, Substrate, sweep};
 use crate::draw;
 use crate::inject;
 use crate::ledger::Ledger;
@@ -94,7 +96,11 @@ pub struct Local {
 impl Local {
     /// One without nodes yet. `planned` is all that will be injected: some faults need something of a node before it
     /// starts (a disk of its own, a control group, a clock that can be moved).
+    /// Processes that a run before left behind (its own process is gone) are ended first.
     pub fn new(ledger: Arc<Ledger>, planned: Vec<Injection>, sink: Sink) -> Self {
+        for left in sweep::abandoned() {
+            tracing::warn!("{left} was left behind by a run that is gone; it is ended");
+        }
         Self { ledger, planned, sink, nodes: Mutex::new(Vec::new()) }
     }
 

@@ -1,0 +1,176 @@
+//! What is left when the harness is killed in the middle of a fault, and that it is healed: by a fresh process from
+//! the ledger, and by the guard.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod stage;
+
+use shakedown_chaos::heal::{HealError, heal};
+use shakedown_chaos::ledger::{Account, Ledger, Stage as Came, Undo};
+use shakedown_chaos::process::Identity;
+use shakedown_chaos::substrate::sweep;
+use stage::{DUMMY, until};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+/// A harness of its own process, whose one node is hurt.
+struct Harness {
+    folder: TempDir,
+    child: Child,
+    stdin: ChildStdin,
+    said: BufReader<ChildStdout>,
+    node: Identity,
+}
+
+impl Harness {
+    fn start(fault: &str, lasts_ms: &str, guarded: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(DUMMY);
+        command.arg("harness").arg(folder.path()).arg(fault).arg(lasts_ms);
+        if guarded {
+            command.arg("guarded");
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let node = line(&mut said);
+        let pid = node.split(' ').nth(1).unwrap().parse().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        Self { folder, stdin, said, child, node: Identity::of(pid).unwrap() }
+    }
+
+    fn hears(&mut self) -> String {
+        line(&mut self.said)
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn open(&self) -> usize {
+        Account::read(self.folder.path()).unwrap().open().count()
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn line(said: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+const PAUSE: &str = r#"{"fault":"pause"}"#;
+
+#[test]
+fn nothing_of_a_killed_harness_is_left() {
+    let mut harness = Harness::start(PAUSE, "none", false);
+    assert!(harness.hears().starts_with("Applied"));
+    assert_eq!(harness.node.state(), Some('T'));
+    harness.kill();
+    until("its node is gone, paused as it was", || !harness.node.is_alive());
+}
+
+#[test]
+fn heal_refuses_while_the_run_goes_on_and_heals_by_force() {
+    let mut harness = Harness::start(PAUSE, "none", false);
+    assert!(harness.hears().starts_with("Applied"));
+    let error = heal(harness.folder.path(), false).unwrap_err();
+    assert!(matches!(error, HealError::GoesOn { .. }), "{error}");
+    assert!(error.to_string().contains(&harness.child.id().to_string()), "{error}");
+    assert_eq!(harness.node.state(), Some('T'));
+    let healing = heal(harness.folder.path(), true).unwrap();
+    assert!(healing.is_whole() && healing.healed.len() == 1 && healing.ended.is_empty(), "{healing}");
+    assert_ne!(harness.node.state(), Some('T'));
+    assert!(harness.node.is_alive());
+}
+
+#[test]
+fn heal_tells_what_it_found_and_the_second_time_that_there_is_nothing() {
+    let mut harness = Harness::start(PAUSE, "none", false);
+    assert!(harness.hears().starts_with("Applied"));
+    harness.kill();
+    let healing = heal(harness.folder.path(), false).unwrap();
+    assert!(healing.is_whole(), "{healing}");
+    assert_eq!(healing.healed[0].what, "hurt (1) on engine");
+    let again = heal(harness.folder.path(), false).unwrap();
+    assert_eq!(again.to_string(), "nothing of the run is in force on a node of a test");
+    assert!(Account::read(harness.folder.path()).unwrap().closed);
+}
+
+#[test]
+fn a_guard_heals_at_once_when_the_harness_is_killed_and_ends() {
+    let mut harness = Harness::start(PAUSE, "none", true);
+    assert!(harness.hears().starts_with("Applied"));
+    assert_eq!(harness.open(), 1);
+    harness.kill();
+    let closed = || Account::read(harness.folder.path()).unwrap().closed;
+    until("the guard has healed and closed", closed);
+    assert_eq!(harness.open(), 0);
+    let log = || fs::read_to_string(harness.folder.path().join("guard.log")).unwrap();
+    until("the guard has said so", || log().contains("healed     hurt (1) on engine"));
+}
+
+#[test]
+fn a_guard_heals_what_a_hung_harness_does_not() {
+    // In force for a millisecond, and then overtime; the harness hangs all the while.
+    let mut harness = Harness::start(PAUSE, "1", true);
+    let hung = Identity::of(harness.child.id()).unwrap();
+    // The fault is over as soon as it began unless the harness hangs: a ledger written by hand stands for one that did.
+    while !harness.hears().starts_with("Healed") {}
+    let ledger = Ledger::resume(harness.folder.path()).unwrap();
+    assert!(hung.signal(libc::SIGSTOP).unwrap());
+    assert!(harness.node.signal(libc::SIGSTOP).unwrap());
+    let id = ledger.intend("late", 1, "engine", None, Some(std::time::Duration::from_millis(1))).unwrap();
+    ledger.undo(id, &Undo::Continue { processes: vec![harness.node] }).unwrap();
+    until("the guard lets it go on", || harness.node.state().is_some_and(|state| state != 'T'));
+    until("and says so", || harness.open() == 0);
+    assert!(hung.signal(libc::SIGCONT).unwrap());
+    writeln!(harness.stdin).unwrap();
+    assert_eq!(harness.hears(), "unhealed 0");
+    until("the harness ends, and its guard before it", || harness.child.try_wait().unwrap().is_some());
+    assert!(harness.child.wait().unwrap().success());
+}
+
+#[test]
+fn what_a_gone_harness_left_is_swept_and_nothing_else() {
+    let shell = |mark: String| {
+        let mut command = Command::new("sleep");
+        command.arg("63").env(shakedown_chaos::substrate::MARK, mark);
+        command.spawn().unwrap()
+    };
+    let us = Identity::ours();
+    let mut ours = shell(format!("{}:{}", us.pid, us.start_ticks));
+    let mut left = shell(format!("{}:{}", us.pid, us.start_ticks - 1));
+    let process = Identity::of(left.id()).unwrap();
+    assert!(sweep::abandoned().contains(&process), "whoever had our id before us is gone");
+    assert!(!left.wait().unwrap().success());
+    assert!(ours.try_wait().unwrap().is_none(), "what has an owner is left alone");
+    ours.kill().unwrap();
+    ours.wait().unwrap();
+}
+
+#[test]
+fn a_line_that_was_cut_off_was_not_done_and_a_broken_one_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::create(folder.path(), "t").unwrap();
+    let id = ledger.intend("a", 1, "engine", None, None).unwrap();
+    ledger.undo(id, &Undo::Remove { file: folder.path().join("x") }).unwrap();
+    ledger.came(id, Came::Applied, 5, "seen").unwrap();
+    let mut file = fs::OpenOptions::new().append(true).open(ledger.path()).unwrap();
+    file.write_all(br#"{"entry":"intended","id":2,"#).unwrap();
+    let account = Account::read(folder.path()).unwrap();
+    assert_eq!(account.open().map(|deed| deed.id).collect::<Vec<_>>(), [id]);
+    assert_eq!(account.deeds[0].stage, Some(Came::Applied));
+    file.write_all(b"\n").unwrap();
+    let error = Account::read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("ledger.jsonl:5"), "{error}");
+    assert!(Ledger::create(folder.path(), "t").is_err(), "a run never writes over the ledger of another one");
+}
