@@ -56,6 +56,14 @@ impl Harness {
 
 impl Drop for Harness {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for file in ["ledger.jsonl", "guard.log", "engine.log"] {
+                eprintln!(
+                    "{file}:\n{}",
+                    fs::read_to_string(self.folder.path().join(file)).unwrap_or_default()
+                );
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -54,11 +54,14 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
             println!("{:?} {}", event.phase, event.evidence);
         }
     });
-    let drill = Drill::start(injections, clock::now_ns(), local, Arc::clone(&ledger), tell).expect("threads");
+    let substrate = Arc::clone(&local);
+    let drill =
+        Drill::start(injections, clock::now_ns(), substrate, Arc::clone(&ledger), tell).expect("threads");
     // Until somebody kills it, or says that it may end.
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("a line");
     println!("unhealed {}", drill.finish().len());
+    local.stop_all(Duration::from_secs(1));
     ledger.close().expect("the ledger is written");
     if let Some(guard) = guard {
         guard.end().expect("the guard ends when the ledger is closed");
