@@ -22,7 +22,7 @@ const WHOLE: &[&str] = &[
     "report.md",
     "junit.xml",
     "samples.csv",
-    "engine.db",
+    "data",
     "logs/engine.log",
 ];
 

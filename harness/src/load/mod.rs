@@ -12,4 +12,4 @@ pub mod open;
 mod pace;
 pub mod pacer;
 pub mod spec;
-mod watch;
+pub mod watch;

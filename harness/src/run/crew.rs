@@ -1,6 +1,5 @@
 //! Who does the work of a run: workers inside of the harness, or processes of workers that faults can hit.
 
-use crate::clock;
 use crate::journal::Journal;
 use crate::workers::Fleet;
 use crate::workers::tail::Tail;
@@ -125,9 +124,4 @@ fn cut_off(begun: Begun, at_ns: u64) -> Execution {
         lease_s: begun.lease_s,
         steps_s: BTreeMap::new(),
     }
-}
-
-/// When nothing else is known, work ended when the run did.
-pub fn now(_: &Begun) -> u64 {
-    clock::now_ns()
 }

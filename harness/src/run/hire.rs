@@ -2,41 +2,65 @@
 
 use super::Stage;
 use super::crew::{Crew, Processes};
-use crate::program;
 use crate::run::directory::Directory;
 use crate::workers::assignment::Assignments;
 use crate::workers::spec::{READY, WorkSpec, share};
 use crate::workers::tail::Tail;
 use crate::workers::{CAUTIOUS_POLL, Fleet, FleetSpec, PATIENT_POLL};
+use crate::{clock, program};
 use anyhow::Context as _;
-use shakedown_chaos::substrate::local::{Node, Ready, Spec};
-use std::collections::BTreeMap;
+use shakedown_chaos::role::{Role, Which};
+use shakedown_chaos::substrate::local::{Ready, Spec};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Reading the plan of a long run is most of it.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long worker processes have to end in order.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
 /// How the names of worker processes and of their files begin.
-pub const PREFIX: &str = "worker-";
+const PREFIX: &str = "worker-";
 
 /// The workers of a run.
 ///
 /// # Errors
 /// They can't be started.
-pub fn hire(stage: &Stage<'_>) -> anyhow::Result<(Crew, Vec<Node>)> {
-    if stage.order.scenario.workers.processes == 0 {
+pub async fn hire(stage: &Stage<'_>) -> anyhow::Result<Crew> {
+    let count = stage.order.scenario.workers.processes;
+    if count == 0 {
         let fleet = Fleet::start(fleet_spec(stage)).context("the workers can't be started")?;
-        return Ok((Crew::Inside(fleet), vec![]));
+        return Ok(Crew::Inside(fleet));
     }
-    let mut nodes = Vec::new();
-    for spec in processes(stage, stage.host.target.base())? {
-        let node = Node::spawn(&spec)?;
-        stage.sampler.watch(&spec.name, node.pid());
-        nodes.push(node);
+    let pools: BTreeSet<String> = all_slots(stage).into_keys().collect();
+    for number in 1..=count {
+        let numbered = Role::Worker(Which::Number(number));
+        let named = pools.iter().map(|pool| Role::Worker(Which::Named(pool.clone())));
+        let spec = process(stage, stage.host.target.base(), number, count)?;
+        stage.host.cast.add(spec, [numbered].into_iter().chain(named).collect(), None).await?;
     }
     let tail = Tail::new(&stage.directory.logs(), PREFIX);
-    Ok((Crew::Processes(Processes::new(tail, stage.journal.clone())), nodes))
+    Ok(Crew::Processes(Processes::new(tail, stage.journal.clone())))
+}
+
+/// Ends all workers; what the processes among them recorded is taken over.
+///
+/// # Errors
+/// Their records can't be read.
+pub async fn dismiss(stage: &Stage<'_>, crew: Crew) -> anyhow::Result<()> {
+    match crew {
+        Crew::Inside(fleet) => fleet.stop().await,
+        Crew::Processes(processes) => {
+            let cast = &stage.host.cast;
+            cast.end(PREFIX, STOP_WITHIN).await?;
+            // Work that was in hand ended with its process.
+            let ended_ns = |begun: &_| cast.ended_ns(begun).unwrap_or_else(clock::now_ns);
+            processes.close(&ended_ns).context("cannot read what the workers recorded")?;
+        }
+    }
+    Ok(())
 }
 
 fn fleet_spec(stage: &Stage<'_>) -> FleetSpec {
@@ -54,17 +78,9 @@ fn fleet_spec(stage: &Stage<'_>) -> FleetSpec {
     }
 }
 
-/// What starts each worker process of a run, by its name.
-///
-/// # Errors
-/// The files that tell them what to do can't be written.
-fn processes(stage: &Stage<'_>, base: &str) -> anyhow::Result<Vec<Spec>> {
-    let count = stage.order.scenario.workers.processes;
-    (0..count).map(|number| process(stage, base, number, count)).collect()
-}
-
+/// What starts worker process `number`, from 1.
 fn process(stage: &Stage<'_>, base: &str, number: u32, count: u32) -> anyhow::Result<Spec> {
-    let name = format!("{PREFIX}{}", number + 1);
+    let name = format!("{PREFIX}{number}");
     let spec = WorkSpec {
         base: base.to_owned(),
         run: stage.directory.name.clone(),
@@ -75,7 +91,7 @@ fn process(stage: &Stage<'_>, base: &str, number: u32, count: u32) -> anyhow::Re
         seed: stage.order.scenario.seed,
         behaviour: stage.order.scenario.workers,
         poll_wait_ms: u64::try_from(stage.poll_wait().as_millis()).unwrap_or(u64::MAX),
-        slots: share(&all_slots(stage), number, count),
+        slots: share(&all_slots(stage), number - 1, count),
     };
     let file = |kind: &str| absolute(stage.directory, &format!("logs/{name}.{kind}"));
     let spec_file = file("spec.json")?;

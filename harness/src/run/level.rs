@@ -1,16 +1,18 @@
 //! One level of load: slots set, the load child run to its end, its records taken over.
 
 use super::Stage;
+use super::crew::Crew;
 use super::watchdog::Watchdog;
+use super::{drain, drill};
 use crate::clock;
 use crate::journal;
 use crate::load::child::{self, LoadChild};
 use crate::load::spec::{Definition, LoadSpec, Shape, ToStart};
 use crate::plan::{Plan, critical_path_s};
-use crate::run::crew::Crew;
 use crate::scenario::units::RealTime;
 use crate::workers::real_ns;
 use anyhow::Context;
+use shakedown_chaos::drill::Drill;
 use shakedown_reports::history::{LevelEnd, LevelMark, Record, Start};
 use shakedown_reports::plan::{Level, Model, Open, Workflow};
 use std::collections::BTreeMap;
@@ -49,7 +51,12 @@ pub async fn run(stage: &mut Stage<'_>, crew: &mut Crew, level: &Level) -> anyho
     for one in &levels {
         loads.push(begin(stage, one).await?);
     }
-    let cut_short = look_after(stage, crew, level, &mut loads).await?;
+    let began_ns = loads.first().map_or(0, |load| load.began_ns);
+    let mut faults = Faults { drill: drill::begin(stage, began_ns)?, over_ns: over_ns(level, began_ns) };
+    let cut_short = look_after(stage, crew, level, &mut loads, &mut faults).await;
+    // However the load ended, nothing stays in force.
+    faults.heal().await?;
+    let cut_short = cut_short?;
     stage.sampler.now();
     let mut run = LevelRun { starts: Vec::new(), cut_short };
     for (one, load) in levels.iter().zip(&mut loads) {
@@ -62,7 +69,30 @@ pub async fn run(stage: &mut Stage<'_>, crew: &mut Crew, level: &Level) -> anyho
             cap_reached: shed > 0,
         }));
     }
+    drain::unwatched(stage, &run.starts, Duration::from_secs_f64(level.drain_s)).await;
+    crew.look().context("cannot read what the workers recorded")?;
     Ok(run)
+}
+
+/// The faults of a level.
+struct Faults {
+    drill: Option<Drill>,
+    /// When load is offered no more: what is in force then is healed, or the load could not drain.
+    over_ns: u64,
+}
+
+impl Faults {
+    async fn heal(&mut self) -> anyhow::Result<()> {
+        match self.drill.take() {
+            Some(drill) => drill::finish(drill).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// When a level of open load offers no more; of closed load nobody knows before.
+fn over_ns(level: &Level, began_ns: u64) -> u64 {
+    level.open.as_ref().map_or(u64::MAX, |open| began_ns + real_ns(open.length_s(), 1.0))
 }
 
 /// The slots of all pools of levels that run side by side.
@@ -89,6 +119,7 @@ async fn look_after(
     crew: &mut Crew,
     level: &Level,
     loads: &mut [LoadChild],
+    faults: &mut Faults,
 ) -> anyhow::Result<Option<String>> {
     let done_before = crew.executions();
     let longest_s = stage.plan.longest_s(level, stage.order.speed);
@@ -101,7 +132,13 @@ async fn look_after(
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = stage.interrupt.asked() => return Ok(Some("a person interrupted it".to_owned())),
         }
-        crew.look().context("cannot read what the workers recorded")?;
+        let begun = crew.look().context("cannot read what the workers recorded")?;
+        if let Some(drill) = &faults.drill {
+            drill::feed(drill, &begun);
+        }
+        if clock::now_ns() > faults.over_ns {
+            faults.heal().await?;
+        }
         stage.progress.tasks(crew.executions() - done_before);
         let mut running = false;
         for load in loads.iter_mut() {

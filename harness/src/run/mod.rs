@@ -1,9 +1,12 @@
 //! The one phase function: provision, verify, load, drain, verify again, settle, write. Then judge.
 
-pub mod crew;
+mod cast;
+mod crew;
 mod definitions;
 pub mod directory;
 mod disk_probe;
+mod drain;
+mod drill;
 mod hire;
 mod inputs;
 pub mod interrupt;
@@ -23,6 +26,7 @@ use crate::journal::{self, Journal};
 use crate::plan::{self, Plan};
 use crate::target::preflight;
 use anyhow::Context;
+use cast::Cast;
 use crew::Crew;
 use directory::Directory;
 use interrupt::Interrupt;
@@ -30,7 +34,7 @@ use prepare::Order;
 use progress::Progress;
 use provision::Host;
 use serde_json::Value;
-use shakedown_chaos::substrate::local::Node;
+use shakedown_chaos::ledger::Ledger;
 use shakedown_reports::exit_code;
 use shakedown_reports::history::{Footer, Header, Record, SCHEMA_VERSION, Start};
 use std::path::PathBuf;
@@ -115,31 +119,22 @@ async fn phases(
 ) -> Result<Ending> {
     let progress = Progress::new();
     progress.phase("starting the target");
-    let host = provision::provision(place.target.as_deref(), &directory.path, &directory.logs()).await?;
     let sampler = Sampler::start(journal.clone()).context("the sampler can't be started")?;
-    if let Some(node) = &host.node {
-        sampler.watch("engine", node.pid());
-    }
+    let host = host(plan, directory, place, &journal, &sampler).await?;
     let mut stage = Stage { order, plan, directory, journal, interrupt, progress, host, sampler };
     verify(&stage).await?;
     if order.scenario.disk_probe {
         disk_probe::run(&stage).await?;
     }
-    let (mut crew, nodes) = hire::hire(&stage)?;
+    let mut crew = hire::hire(&stage).await?;
     let loaded = load(&mut stage, &mut crew).await;
-    stage.progress.phase("reading back what the target knows");
-    dismiss(crew, nodes).await?;
+    hire::dismiss(&stage, crew).await?;
     let (starts, ending) = loaded?;
     if order.scenario.disk_probe && ending.cut_short.is_none() {
         disk_probe::run(&stage).await?;
     }
     if stage.host.lost().is_none() {
-        if ending.cut_short.is_none()
-            && let Err(error) = steady::verify(&stage.host.target).await
-        {
-            stage.note(&format!("after the load: {error}"), Value::Null);
-        }
-        settle::read_back(&stage, &starts, 1).await;
+        read_back(&stage, &starts, &ending).await;
     }
     stage.host.stop().await?;
     Ok(ending)
@@ -179,21 +174,37 @@ async fn load(stage: &mut Stage<'_>, crew: &mut Crew) -> Result<(Vec<Start>, End
     Ok((starts, Ending::default()))
 }
 
-/// Ends all workers; what the processes among them recorded is taken over.
-async fn dismiss(crew: Crew, nodes: Vec<Node>) -> Result<()> {
-    match crew {
-        Crew::Inside(fleet) => fleet.stop().await,
-        Crew::Processes(processes) => {
-            for mut node in nodes {
-                tokio::task::spawn_blocking(move || node.stop(std::time::Duration::from_secs(5)))
-                    .await
-                    .context("x")?
-                    .context("y")?;
-            }
-            processes.close(&crew::now).context("cannot read what the workers recorded")?;
-        }
+/// The target, and the processes of the run.
+async fn host(
+    plan: &Plan,
+    directory: &Directory,
+    place: &Place,
+    journal: &Journal,
+    sampler: &Sampler,
+) -> Result<Host> {
+    let target = place.target.as_deref().unwrap_or("the reference engine of this run");
+    let ledger = Ledger::create(&directory.path, target).context("the ledger of faults can't be begun")?;
+    let cast = Cast::new(ledger, plan.schedule.clone(), journal.clone(), sampler.watcher());
+    match &place.target {
+        Some(url) => Host::somebody_elses(url, cast),
+        None => provision::engine(cast, directory).await,
     }
-    Ok(())
+}
+
+/// Reads back what the load became: twice where there were faults, the second time after the target has shown that it
+/// works again. What a heal undoes, or brings back, would show between the two.
+async fn read_back(stage: &Stage<'_>, starts: &[Start], ending: &Ending) {
+    stage.progress.phase("reading back what the target knows");
+    let twice = !stage.plan.schedule.is_empty();
+    if twice {
+        settle::read_back(stage, starts, 1).await;
+    }
+    if ending.cut_short.is_none()
+        && let Err(error) = steady::verify(&stage.host.target).await
+    {
+        stage.note(&format!("after the load: {error}"), Value::Null);
+    }
+    settle::read_back(stage, starts, if twice { 2 } else { 1 }).await;
 }
 
 fn header(order: &Order, place: &Place, directory: &Directory, started_ms: u64) -> Header {

@@ -1,11 +1,15 @@
-//! The target of a run: the reference engine as a child process of ours, or a server that somebody else runs.
+//! The target of a run: the reference engine as a node of ours, or a server that somebody else runs.
 
+use super::cast::{Cast, ENGINE};
+use super::directory::Directory;
 use crate::failure::{Blame, Result};
 use crate::program;
 use crate::target::conductor::Conductor;
 use anyhow::Context;
-use shakedown_chaos::substrate::local::{Node, Ready, Spec};
-use std::path::Path;
+use shakedown_chaos::role::Role;
+use shakedown_chaos::substrate::local::{Ready, Spec};
+use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Opening a store and binding a port; a long replay has its own time on top of that in no scenario yet.
@@ -18,58 +22,67 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub struct Host {
     /// Its client.
     pub target: Conductor,
-    /// Its process, when it is ours.
-    pub node: Option<Node>,
+    /// The processes of the run.
+    pub cast: Cast,
+    ours: bool,
 }
 
 impl Host {
-    /// True when the harness started the reference engine itself.
-    pub fn is_ours(&self) -> bool {
-        self.node.is_some()
+    /// A server that somebody else runs.
+    ///
+    /// # Errors
+    /// The URL isn't one.
+    pub fn somebody_elses(url: &str, cast: Cast) -> Result<Self> {
+        Ok(Self { target: Conductor::new(url).blame_input()?, cast, ours: false })
     }
 
-    /// Why our own target is no longer there, if it isn't.
-    pub fn lost(&mut self) -> Option<String> {
-        let node = self.node.as_mut()?;
-        match node.exit_status() {
-            Ok(None) => None,
-            Ok(Some(status)) => {
-                Some(format!("the engine ended ({status}); the end of its log:\n{}", node.log_tail()))
-            }
-            Err(error) => Some(error.to_string()),
-        }
+    /// True when the harness started the reference engine itself.
+    pub fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    /// Why a process of the run is no longer there, if one isn't.
+    pub fn lost(&self) -> Option<String> {
+        self.cast.lost()
     }
 
     /// Ends the engine in order; a server of somebody else is left alone.
     pub async fn stop(self) -> Result<()> {
-        let Some(mut node) = self.node else { return Ok(()) };
-        let stopped = tokio::task::spawn_blocking(move || node.stop(STOP_WITHIN)).await;
-        stopped.context("the task that stops the engine panicked")?.context("the engine can't be ended")?;
-        Ok(())
+        Ok(self.cast.end("", STOP_WITHIN).await.context("the engine can't be ended")?)
     }
 }
 
-/// Starts the reference engine on a store in `folder`, or takes the server at `url`.
+/// Starts the reference engine as a node of `cast`, on a store in the run's directory.
 ///
 /// # Errors
-/// The URL isn't one (wrong arguments), or the engine does not come up.
-pub async fn provision(url: Option<&str>, folder: &Path, logs: &Path) -> Result<Host> {
-    if let Some(url) = url {
-        return Ok(Host { target: Conductor::new(url).blame_input()?, node: None });
-    }
+/// The engine does not come up.
+pub async fn engine(cast: Cast, directory: &Directory) -> Result<Host> {
     let program = program::path().context("cannot find out which program this is, to start it as engine")?;
-    let store = format!("sqlite:{}", folder.join("engine.db").display());
+    let data = data_folder(directory)?;
+    let store = format!("sqlite:{}", data.join("engine.db").display());
+    let listen = format!("127.0.0.1:{}", free_port().context("there is no free port on 127.0.0.1")?);
     let spec = Spec {
-        name: "the engine".to_owned(),
+        name: ENGINE.to_owned(),
         program,
-        args: vec!["engine".into(), "--listen".into(), "127.0.0.1:0".into(), "--store".into(), store.into()],
+        args: vec!["engine".into(), "--listen".into(), listen.into(), "--store".into(), store.into()],
         env: vec![],
-        log: logs.join("engine.log"),
+        log: directory.logs().join("engine.log"),
         ready: Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN }),
     };
-    // Spawned by a thread that lives as long as the process, awaited by one that may be reaped.
-    let spawned = tokio::task::spawn_blocking(move || Node::spawn(&spec)).await;
-    let node = spawned.context("the task that starts the engine panicked")??;
-    let target = Conductor::new(node.ready_text().trim()).context("the engine told no address")?;
-    Ok(Host { target, node: Some(node) })
+    let ready = cast.add(spec, vec![Role::Engine], Some(data)).await?;
+    let target = Conductor::new(ready.text.trim()).context("the engine told no address")?;
+    Ok(Host { target, cast, ours: true })
+}
+
+/// A folder of its own for the engine's files, so that a fault can give it a disk of its own.
+fn data_folder(directory: &Directory) -> anyhow::Result<PathBuf> {
+    let data = directory.file("data");
+    std::fs::create_dir(&data).with_context(|| format!("cannot make {}", data.display()))?;
+    std::path::absolute(&data).with_context(|| format!("cannot find out where {} is", data.display()))
+}
+
+/// A port that is free now. A node that is started again must come back where it was, so it is given one, and does not
+/// choose.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

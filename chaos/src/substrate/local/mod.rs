@@ -162,6 +162,16 @@ impl Local {
         }
     }
 
+    /// Ends the nodes of some names, the last one first, as [`Local::stop_all`] does all of them. Blocks.
+    pub fn retire(&self, which: &dyn Fn(&str) -> bool, grace: Duration) {
+        let (gone, left) = self.nodes().drain(..).partition(|node| which(&node.spec().spec.name));
+        *self.nodes() = left;
+        let gone: Vec<Arc<Supervised>> = gone;
+        for node in gone.iter().rev() {
+            node.retire(grace);
+        }
+    }
+
     fn nodes(&self) -> MutexGuard<'_, Vec<Arc<Supervised>>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,17 +17,34 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(500);
 
 /// What the sampler is told.
+#[derive(Debug)]
 enum Request {
     /// Sample a process too, in place of an earlier one of that name.
     Watch(String, u32),
     /// Sample everything now, and say when that is done.
     Now(Sender<()>),
+    /// Sample nothing any more.
+    Stop,
+}
+
+/// Names processes to a sampler; cheap to clone, and may outlive it.
+#[derive(Debug, Clone)]
+pub struct Watcher {
+    requests: Sender<Request>,
+}
+
+impl Watcher {
+    /// Samples process `pid` too, in place of an earlier one of that name.
+    pub fn watch(&self, process: &str, pid: u32) {
+        // A sampler that is gone samples nothing.
+        let _ = self.requests.send(Request::Watch(process.to_owned(), pid));
+    }
 }
 
 /// Samples the processes that it is told of, and the machine, until it is dropped.
 #[derive(Debug)]
 pub struct Sampler {
-    requests: Option<Sender<Request>>,
+    requests: Sender<Request>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,31 +57,32 @@ impl Sampler {
         let (requests, asked) = channel();
         let thread =
             std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&journal, &asked))?;
-        Ok(Self { requests: Some(requests), thread: Some(thread) })
+        Ok(Self { requests, thread: Some(thread) })
+    }
+
+    /// Names processes to it, for others.
+    pub fn watcher(&self) -> Watcher {
+        Watcher { requests: self.requests.clone() }
     }
 
     /// Samples process `pid` too, in place of an earlier one of that name.
     pub fn watch(&self, process: &str, pid: u32) {
-        self.tell(Request::Watch(process.to_owned(), pid));
+        self.watcher().watch(process, pid);
     }
 
     /// Samples everything now; blocks for the millisecond that it takes. The ends of a level are sampled like this.
     pub fn now(&self) {
         let (done, sampled) = channel();
-        self.tell(Request::Now(done));
-        let _ = sampled.recv();
-    }
-
-    fn tell(&self, request: Request) {
         // The thread ends only with the sampler.
-        let _ = self.requests.as_ref().map(|requests| requests.send(request));
+        let _ = self.requests.send(Request::Now(done));
+        let _ = sampled.recv();
     }
 }
 
 impl Drop for Sampler {
     /// Returns when no sample will be written any more: nothing may come after the footer of a history.
     fn drop(&mut self) {
-        drop(self.requests.take());
+        let _ = self.requests.send(Request::Stop);
         // A thread that panicked writes nothing either.
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -88,7 +106,7 @@ fn run(journal: &Journal, asked: &Receiver<Request>) {
                 // From the plan, not from now: a late sample does not make the next one late.
                 next_ns = (next_ns + clock::nanos(EVERY)).max(clock::now_ns());
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }

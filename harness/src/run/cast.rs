@@ -1,0 +1,132 @@
+//! The processes of a run that are its own: kept running by their supervisors, hurt by faults, told of in the history.
+
+use super::usage::Watcher;
+use crate::journal::Journal;
+use shakedown_chaos::ledger::Ledger;
+use shakedown_chaos::role::Role;
+use shakedown_chaos::schedule::Injection;
+use shakedown_chaos::substrate::local::{self, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision};
+use shakedown_reports::history::{Begun, NodeChange, NodeMark, Record};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Name of the engine's node.
+pub const ENGINE: &str = "engine";
+/// How often in a row a node that faults may hit is started again before it is given up.
+const STARTS_AT_MOST: u32 = 20;
+
+/// The nodes of a run.
+pub struct Cast {
+    local: Arc<Local>,
+    seen: Arc<Seen>,
+    /// Whether a node that ends unasked is started again: only where faults end it is that what a run expects.
+    supervision: Supervision,
+}
+
+impl std::fmt::Debug for Cast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cast").field("supervision", &self.supervision).finish_non_exhaustive()
+    }
+}
+
+/// What is known of what became of nodes.
+struct Seen {
+    journal: Journal,
+    watcher: Watcher,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    given_up: Option<String>,
+    ended: Vec<NodeEvent>,
+}
+
+impl Cast {
+    /// A cast without nodes yet, for a run with these injections.
+    pub fn new(ledger: Ledger, injections: Vec<Injection>, journal: Journal, watcher: Watcher) -> Self {
+        let supervision = match injections.is_empty() {
+            true => Supervision::Never,
+            false => Supervision::Again { after: Duration::ZERO, at_most: STARTS_AT_MOST },
+        };
+        let seen = Arc::new(Seen { journal, watcher, state: Mutex::default() });
+        let told = Arc::clone(&seen);
+        let sink: local::Sink = Arc::new(move |event| told.take(event));
+        Self { local: Arc::new(Local::new(Arc::new(ledger), injections, sink)), seen, supervision }
+    }
+
+    /// What faults are injected into.
+    pub fn local(&self) -> Arc<Local> {
+        Arc::clone(&self.local)
+    }
+
+    /// Starts a node and returns when it is ready.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub async fn add(
+        &self,
+        spec: Spec,
+        roles: Vec<Role>,
+        data: Option<PathBuf>,
+    ) -> anyhow::Result<Readiness> {
+        let supervision = self.supervision;
+        let node = NodeSpec { spec, roles, supervision, data, own_processes: false, user: None };
+        let local = self.local();
+        Ok(tokio::task::spawn_blocking(move || local.add_node(node)).await??)
+    }
+
+    /// Why a node is no longer there, when its supervisor gave it up.
+    pub fn lost(&self) -> Option<String> {
+        self.seen.state().given_up.clone()
+    }
+
+    /// Ends the nodes whose names begin with `prefix`, in order.
+    ///
+    /// # Errors
+    /// The task that waits for them panicked.
+    pub async fn end(&self, prefix: &str, grace: Duration) -> anyhow::Result<()> {
+        let local = self.local();
+        let prefix = prefix.to_owned();
+        let end = move || local.retire(&|name: &str| name.starts_with(&prefix), grace);
+        Ok(tokio::task::spawn_blocking(end).await?)
+    }
+
+    /// When the worker process that began a piece of work ended, as far as is known.
+    pub fn ended_ns(&self, begun: &Begun) -> Option<u64> {
+        let state = self.seen.state();
+        let did_it = |event: &&NodeEvent| begun.worker.contains(&format!("-{}-{}-", event.node, event.pid));
+        state.ended.iter().find(did_it).map(|event| event.at_ns)
+    }
+}
+
+impl Seen {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, event: NodeEvent) {
+        let change = match event.change {
+            local::NodeChange::Started => NodeChange::Started,
+            local::NodeChange::Ready => NodeChange::Ready,
+            local::NodeChange::Ended => NodeChange::Ended,
+            local::NodeChange::GivenUp => NodeChange::GivenUp,
+        };
+        self.journal.write(Record::Node(NodeMark {
+            node: event.node.clone(),
+            change,
+            at_ns: event.at_ns,
+            pid: event.pid,
+            text: event.text.clone(),
+        }));
+        match event.change {
+            local::NodeChange::Started => self.watcher.watch(&event.node, event.pid),
+            local::NodeChange::Ready => {}
+            local::NodeChange::Ended => self.state().ended.push(event),
+            local::NodeChange::GivenUp => {
+                self.state().given_up = Some(format!("{} is given up: {}", event.node, event.text));
+            }
+        }
+    }
+}
