@@ -6,6 +6,7 @@ mod made;
 
 use made::MS;
 use made::chaos::{BEGAN_MS, Drill, MadeFault, PROBE_MS, drill, kill, outage};
+use made::killed_worker::kill_a_worker;
 use proptest::prelude::*;
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::history::{FaultPhase, History, Outcome};
@@ -58,6 +59,21 @@ fn a_killed_engine_passes_with_its_clocks() {
     assert_eq!((value(&summary, "lost"), value(&summary, "engine-killed/lost")), (Some(0.0), Some(0.0)));
     let availability = value(&summary, "probes/availability").unwrap();
     assert!((availability - 468.0 / 480.0).abs() < 1e-9, "{availability}");
+}
+
+#[test]
+fn a_clean_drill_with_a_kill_and_a_lease_that_ran_out_passes_every_check() {
+    let (mut plan, mut history) = drill(&outage(10_000, 600));
+    kill_a_worker(&mut plan, &mut history, 1_999);
+    let summary = judged(&(plan, history));
+    assert_eq!(summary.verdict, Verdict::Pass, "{:#?}", summary.checks);
+    // One-task workflows have no order and hand nothing on; no start of theirs was refused and looked for.
+    let idle: Vec<&str> = summary.checks.iter().filter(|c| !c.applies).map(|c| c.name.as_str()).collect();
+    assert_eq!(idle, ["unexpected", "out_of_order", "flow"]);
+    // What the worker had in hand waited for its lease.
+    let injection = &summary.recovery.unwrap().injections[0];
+    assert!(is_close(&injection.clocks.recovered, 2.0, 0.1), "{injection:#?}");
+    assert!((injection.oldest_age_max_s.unwrap() - 2.02).abs() < 0.03, "{injection:#?}");
 }
 
 proptest! {

@@ -1,19 +1,30 @@
 //! Checks: laws that a correct orchestrator keeps under any load, each looked for in the whole history.
 
+mod at_rest;
+mod attempts;
+mod concurrency;
 mod duplicated;
+mod effect;
 mod flow;
+mod idempotent_start;
 mod lease;
 mod lost_completion;
 mod lost_start;
+mod monotone;
+mod one_result;
 mod out_of_order;
 mod overlapped;
 mod stuck;
+mod timers;
 mod undead;
+mod unexpected;
+mod zombie;
 
 pub(crate) use lost_completion::fate as completion_fate;
 pub(crate) use lost_start::fate as start_fate;
 
 use crate::gate::Verdict;
+use crate::history::Outcome;
 use crate::joined::Joined;
 use serde::{Deserialize, Serialize};
 
@@ -103,25 +114,80 @@ impl Evidence {
     }
 }
 
+impl CheckResult {
+    /// Leaves a check that had nothing to look at out of the verdict, and says why.
+    fn or_excused(mut self, why: impl Into<String>) -> Self {
+        if self.n == 0 && self.undecided.is_empty() {
+            self.applies = false;
+            self.excused = Some(why.into());
+        }
+        self
+    }
+}
+
 /// Every check, in the order in which a report shows them.
 pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
+    let mut all = operations(run);
+    all.extend(executions(run));
+    all.extend(ends(run));
+    all
+}
+
+/// What became of what was acknowledged, and whether anything is there that shouldn't be.
+fn operations(run: &Joined<'_>) -> Vec<CheckResult> {
+    let refused = run.history.starts.iter().filter(|s| s.outcome == Outcome::Failed).count();
+    let not_looked_for = match refused {
+        0 => "no start was refused".to_owned(),
+        n => format!("none of the {n} refused starts was looked for afterwards"),
+    };
+    vec![
+        lost_start::check(run).result("lost_start", "acknowledged starts", true),
+        lost_completion::check(run).result("lost_completion", "acknowledged completions", true),
+        unexpected::check(run).result("unexpected", "refused starts", true).or_excused(not_looked_for),
+        idempotent_start::check(run).result("idempotent_start", "starts", true),
+    ]
+}
+
+/// How work was handed out, and what of it counts.
+fn executions(run: &Joined<'_>) -> Vec<CheckResult> {
     let tasks = || run.levels.iter().flat_map(|l| &l.templates).flat_map(|t| &t.tasks);
     let has_order = tasks().any(|t| !t.after.is_empty());
     let has_flow = tasks().any(|t| !t.carries.is_empty());
+    vec![
+        duplicated::check(run).result("duplicated", "tasks", true),
+        overlapped::check(run).result("overlapped", "tasks", true),
+        out_of_order::check(run).result("out_of_order", "successors", has_order),
+        flow::check(run).result("flow", "handed-on results", has_flow),
+        effect::check(run)
+            .result("effect", "tasks of completed workflows", true)
+            .or_excused("no workflow completed"),
+        zombie::check(run).result("zombie", "results", true).or_excused("no result was kept"),
+        attempts::check(run)
+            .result("attempts", "tasks", true)
+            .or_excused("the plan tells no bound on retries"),
+        timers::check(run)
+            .result("timers", "timers", true)
+            .or_excused("no lease ran out and nothing was retried"),
+        concurrency::check(run)
+            .result("concurrency", "hand-outs", true)
+            .or_excused("no task definition bounds how many are done at once"),
+    ]
+}
+
+/// How workflows ended, and whether they stay as they ended.
+fn ends(run: &Joined<'_>) -> Vec<CheckResult> {
     let mut stuck = stuck::check(run).result("stuck", "started workflows", true);
     if run.history.interrupted() {
         // Nobody waited for the end of what was in flight.
         stuck = Evidence::default().result("stuck", "started workflows", false);
         stuck.excused = Some("the run was interrupted".to_owned());
     }
+    let once = "nothing was read twice";
     vec![
-        lost_start::check(run).result("lost_start", "acknowledged starts", true),
-        lost_completion::check(run).result("lost_completion", "acknowledged completions", true),
-        duplicated::check(run).result("duplicated", "tasks", true),
-        overlapped::check(run).result("overlapped", "tasks", true),
-        out_of_order::check(run).result("out_of_order", "successors", has_order),
         stuck,
         undead::check(run).result("undead", "ended workflows", true),
-        flow::check(run).result("flow", "handed-on results", has_flow),
+        at_rest::check(run).result("at_rest", "ended workflows", true).or_excused("no workflow ended"),
+        monotone::check(run).result("monotone", "workflows read twice", true).or_excused(once),
+        one_result::check(run).result("one_result", "results read twice", true).or_excused(once),
     ]
 }

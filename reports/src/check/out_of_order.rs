@@ -43,10 +43,14 @@ fn completions<'a>(
 }
 
 fn never_done(workflow: &WorkflowRun<'_>, execution: &Execution, before: &str) -> bool {
-    completions(workflow, execution, before).next().is_none()
+    // A worker that was killed while it reported left no completion of its own, and the target may have taken it.
+    completions(workflow, execution, before).next().is_none() && workflow.kept(before).is_none()
 }
 
 fn by_harness(workflow: &WorkflowRun<'_>, execution: &Execution, before: &str) -> Option<String> {
+    if workflow.kept(before).is_some_and(|kept| kept.reported == Reported::Nothing) {
+        return None;
+    }
     let sent_ns = completions(workflow, execution, before).map(|e| e.update_sent_ns).min()?;
     (sent_ns > execution.polled_ns).then(|| {
         let early_ms = (sent_ns - execution.polled_ns) / 1_000_000;

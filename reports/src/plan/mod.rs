@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Line {
     /// A workflow template: its tasks and their order.
     Template(Template),
+    /// What the definition of a task type bounds.
+    TaskRules(TaskRules),
     /// A level of load.
     Level(Level),
     /// One workflow of a level.
@@ -97,6 +99,21 @@ impl Template {
         }
         ends.values().fold(0.0, |a, b| a.max(*b))
     }
+}
+
+/// What the definition of a task type bounds: the law that the target is held to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskRules {
+    /// The task type.
+    pub task_type: String,
+    /// Attempts after the first.
+    pub retry_count: u32,
+    /// The shortest time between a failure and the next attempt, real seconds.
+    pub retry_delay_s: f64,
+    /// Most of it that may be in hand at once; `None` is any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent_limit: Option<u32>,
 }
 
 /// How load is offered.
@@ -241,6 +258,8 @@ pub struct Workflow {
 pub struct Plan {
     /// Templates, names unique.
     pub templates: Vec<Template>,
+    /// What task definitions bound, where the plan tells; task types unique.
+    pub rules: Vec<TaskRules>,
     /// Levels in the order in which they run, names unique, each of a template that is here.
     pub levels: Vec<Level>,
     /// Workflows, each of a level that is here, unique by level and index.
@@ -271,6 +290,7 @@ impl Plan {
                 Line::Workflow(w) => {
                     (format!("workflow {} of level `{}`", w.index, w.level), plan.level(&w.level).is_some())
                 }
+                Line::TaskRules(r) => (format!("the rules of task type `{}`", r.task_type), true),
                 Line::Terms(_) => ("the terms of recovery".to_owned(), true),
                 Line::Injection(i) => (
                     format!("injection {} of fault `{}`", i.injection, i.fault),
@@ -285,6 +305,7 @@ impl Plan {
             }
             match line {
                 Line::Template(t) => plan.templates.push(t),
+                Line::TaskRules(r) => plan.rules.push(r),
                 Line::Level(l) => plan.levels.push(l),
                 Line::Workflow(w) => plan.workflows.push(w),
                 Line::Terms(t) => plan.terms = Some(t),
@@ -301,6 +322,11 @@ impl Plan {
     /// The template of a name.
     pub fn template(&self, name: &str) -> Option<&Template> {
         self.templates.iter().find(|t| t.name == name)
+    }
+
+    /// The rules of a task type.
+    pub fn rules(&self, task_type: &str) -> Option<&TaskRules> {
+        self.rules.iter().find(|r| r.task_type == task_type)
     }
 
     /// The level of a name.

@@ -74,6 +74,16 @@ pub(super) fn check(check: &CheckResult) -> String {
         "stuck" => "stuck",
         "undead" => "active afterwards",
         "flow" => "wrong",
+        "unexpected" => "there all the same",
+        "idempotent_start" => "doubled",
+        "effect" => "without effect",
+        "zombie" => "of a hand-out that was fenced off",
+        "attempts" => "tried too often",
+        "timers" => "fired early or too late",
+        "concurrency" => "one too many at once",
+        "at_rest" => "with something left open",
+        "monotone" => "changed in between",
+        "one_result" => "told otherwise",
         _ => "in breach",
     };
     let undecided = match check.undecided.len() {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses the part that it needs")]
 
 pub mod chaos;
+pub mod killed_worker;
 pub mod page;
 
 use shakedown_reports::history::{

@@ -1,0 +1,30 @@
+//! Unexpected: the target has a workflow whose start it refused, or that nobody asked for.
+
+use super::Evidence;
+use crate::history::Outcome;
+use crate::joined::Joined;
+
+pub(super) fn check(run: &Joined<'_>) -> Evidence {
+    let mut evidence = Evidence::default();
+    for workflow in run.workflows() {
+        let refused = workflow.start.is_none_or(|s| s.outcome == Outcome::Failed);
+        // One that nobody looked for afterwards tells nothing.
+        if !refused || workflow.finals.is_empty() {
+            continue;
+        }
+        evidence.looked();
+        for found in workflow.finals.iter().filter(|f| f.found && f.reading == workflow.finals[0].reading) {
+            let what = match workflow.start.and_then(|s| s.error.as_deref()) {
+                Some(error) => {
+                    format!("its start was refused ({error}), and it is there as {}", found.workflow_id)
+                }
+                None if workflow.start.is_some() => {
+                    format!("its start was refused, and it is there as {}", found.workflow_id)
+                }
+                None => format!("nobody asked for it, and it is there as {}", found.workflow_id),
+            };
+            evidence.found(workflow.label(), None, what);
+        }
+    }
+    evidence
+}
