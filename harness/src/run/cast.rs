@@ -39,6 +39,7 @@ struct Seen {
 
 #[derive(Default)]
 struct State {
+    /// The node that was given up.
     given_up: Option<String>,
     ended: Vec<NodeEvent>,
 }
@@ -79,7 +80,14 @@ impl Cast {
 
     /// Why a node is no longer there, when its supervisor gave it up.
     pub fn lost(&self) -> Option<String> {
-        self.seen.state().given_up.clone()
+        let state = self.seen.state();
+        let name = state.given_up.as_ref()?;
+        let how = state.ended.iter().rev().find(|event| event.node == *name).map(|event| event.text.as_str());
+        let tail = self.local.log_tail(name);
+        Some(format!(
+            "the {name} ended ({}); the end of its log:\n{tail}",
+            how.unwrap_or("it did not come up")
+        ))
     }
 
     /// Ends the nodes whose names begin with `prefix`, in order.
@@ -125,7 +133,7 @@ impl Seen {
             local::NodeChange::Ready => {}
             local::NodeChange::Ended => self.state().ended.push(event),
             local::NodeChange::GivenUp => {
-                self.state().given_up = Some(format!("{} is given up: {}", event.node, event.text));
+                self.state().given_up.get_or_insert(event.node);
             }
         }
     }

@@ -149,6 +149,10 @@ pub fn server(answer: &'static str) -> SocketAddr {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request);
             let _ = stream.write_all(answer.as_bytes());
+            // Closed with a part of the request unread, the kernel would reset it, and the answer would be lost.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+            while matches!(stream.read(&mut request), Ok(length) if length > 0) {}
         }
     });
     address

@@ -162,6 +162,12 @@ impl Local {
         }
     }
 
+    /// The last lines of a node's log, for messages.
+    #[must_use]
+    pub fn log_tail(&self, name: &str) -> String {
+        self.find(name).map(|node| super::log_tail::of(&node.spec().spec.log)).unwrap_or_default()
+    }
+
     /// Ends the nodes of some names, the last one first, as [`Local::stop_all`] does all of them. Blocks.
     pub fn retire(&self, which: &dyn Fn(&str) -> bool, grace: Duration) {
         let (gone, left) = self.nodes().drain(..).partition(|node| which(&node.spec().spec.name));
