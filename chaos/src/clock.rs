@@ -1,6 +1,6 @@
 //! The only reader of clocks in this crate.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// CLOCK_MONOTONIC, nanoseconds: one clock for every process of the machine, and a number that a file can hold.
 #[must_use]
@@ -28,4 +28,11 @@ pub fn after(duration: Duration) -> u64 {
 #[must_use]
 pub fn until(deadline_ns: u64) -> Duration {
     Duration::from_nanos(deadline_ns.saturating_sub(now_ns()))
+}
+
+/// The wall clock, epoch seconds; only to be compared with what others read from theirs.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one file that reads the clock")]
+pub fn wall_s() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

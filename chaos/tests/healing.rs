@@ -9,7 +9,7 @@ use shakedown_chaos::heal::{HealError, heal};
 use shakedown_chaos::ledger::{Account, Ledger, Stage as Came, Undo};
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::substrate::sweep;
-use stage::{DUMMY, until};
+use stage::{DUMMY, is_root, until};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -26,7 +26,16 @@ struct Harness {
 
 impl Harness {
     fn start(fault: &str, lasts_ms: &str, guarded: bool) -> Self {
+        Self::start_with(fault, lasts_ms, guarded, b"")
+    }
+
+    /// One whose node finds a journal.
+    fn start_with(fault: &str, lasts_ms: &str, guarded: bool, journal: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        if !journal.is_empty() {
+            fs::write(folder.path().join("data/journal"), journal).unwrap();
+        }
         let mut command = Command::new(DUMMY);
         command.arg("harness").arg(folder.path()).arg(fault).arg(lasts_ms);
         if guarded {
@@ -111,6 +120,60 @@ fn heal_tells_what_it_found_and_the_second_time_that_there_is_nothing() {
     let again = heal(harness.folder.path(), false).unwrap();
     assert_eq!(again.to_string(), "nothing of the run is in force on a node of a test");
     assert!(Account::read(harness.folder.path()).unwrap().closed);
+}
+
+/// Starts a harness whose node is hurt, kills it, and heals from a fresh process: ours.
+fn killed_and_healed(fault: &str) -> (Harness, String) {
+    let mut harness = Harness::start(fault, "none", false);
+    let said = harness.hears();
+    assert!(said.starts_with("Applied"), "{said}");
+    assert!(harness.open() >= 1);
+    harness.kill();
+    let healing = heal(harness.folder.path(), false).unwrap();
+    assert!(healing.is_whole(), "{healing}");
+    assert_eq!(harness.open(), 0);
+    (harness, healing.to_string())
+}
+
+#[test]
+fn a_fresh_process_frees_and_unmounts_a_full_disk() {
+    if !is_root("a small disk") {
+        return;
+    }
+    let (harness, healing) = killed_and_healed(r#"{"fault":"disk_full","disk_mib":16}"#);
+    assert!(
+        healing.contains(".shakedown-ballast is removed") && healing.contains("is unmounted"),
+        "{healing}"
+    );
+    let data = harness.folder.path().join("data");
+    assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&*data.to_string_lossy()));
+}
+
+#[test]
+fn a_fresh_process_removes_control_groups() {
+    if !is_root("a control group") {
+        return;
+    }
+    for fault in [r#"{"fault":"memory","limit_mib":64}"#, r#"{"fault":"cpu","cores":0.5}"#] {
+        let (harness, healing) = killed_and_healed(fault);
+        assert!(healing.contains("control group") && healing.contains("is removed"), "{healing}");
+        let folder = healing.split("the control group ").nth(1).unwrap().split(" is removed").next().unwrap();
+        assert!(folder.contains(&format!("shakedown-{}-", harness.child.id())), "{folder}");
+        assert!(!std::path::Path::new(folder).exists());
+    }
+}
+
+#[test]
+fn a_fresh_process_puts_bytes_back() {
+    let mut harness =
+        Harness::start_with(r#"{"fault":"corrupt","file":"journal","bytes":3}"#, "none", false, b"ooo\n");
+    assert!(harness.hears().starts_with("Applied"));
+    let journal = harness.folder.path().join("data/journal");
+    assert_ne!(fs::read(&journal).unwrap(), b"ooo\n");
+    harness.kill();
+    let healing = heal(harness.folder.path(), false).unwrap();
+    assert!(healing.is_whole() && healing.to_string().contains("as they were"), "{healing}");
+    assert_eq!(fs::read(&journal).unwrap(), b"ooo\n");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use shakedown_chaos::ledger::Account;
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::schedule::{Planned, Trigger};
 use shakedown_chaos::substrate::local::{NodeChange, Supervision};
-use stage::{Stage, now, shell, until};
+use stage::{Stage, is_root, now, shell, until};
 use std::time::Duration;
 
 const SLEEPER: &str = "echo ready; exec sleep 60";
@@ -172,9 +172,7 @@ fn faults_wait_for_the_nth_event_and_for_a_line_in_a_log() {
 
 #[test]
 fn nothing_is_left_of_a_node_with_processes_of_its_own_when_it_is_killed() {
-    // SAFETY: no arguments, no effect.
-    if unsafe { libc::geteuid() } != 0 {
-        eprintln!("skipped: a namespace of processes needs root");
+    if !is_root("a namespace of processes") {
         return;
     }
     let stage = Stage::new(&[now(Fault::Kill { restart_after_ms: Some(10_000) }, "engine", None)]);

@@ -1,12 +1,19 @@
 //! How each fault is done: one kind, one file, and the one `match`.
 
+mod clock_skew;
+mod corrupt;
+mod cpu;
+mod disk_full;
 mod end;
+mod memory;
 mod pause;
 
+use crate::clock;
 use crate::fault::Fault;
+use crate::process::Identity;
 use crate::schedule::Injection;
-use crate::substrate::local::Supervised;
-use crate::substrate::{Aimed, Force, NotRun};
+use crate::substrate::local::{Supervised, ready_within};
+use crate::substrate::{Aimed, Doubt, Force, Known, NotRun};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +36,49 @@ pub(crate) fn local(injection: &Injection, nodes: Vec<Arc<Supervised>>) -> Resul
             Box::new(end::Restart::new(nodes, ms(*grace_ms), ms(*between_ms)))
         }
         Fault::Pause {} => Box::new(pause::Pause::new(node)),
+        Fault::Memory { limit_mib, headroom_mib } => {
+            let headroom = memory::Allowed::Headroom(headroom_mib.unwrap_or(0));
+            Box::new(memory::Memory::new(node, limit_mib.map_or(headroom, memory::Allowed::Limit)))
+        }
+        Fault::Cpu { cores } => Box::new(cpu::Cpu::new(node, *cores)),
+        Fault::DiskFull { .. } => {
+            let (folder, kind) = node.kit().disk().map(|disk| (disk.folder.clone(), disk.kind()))?;
+            Box::new(disk_full::DiskFull::new(node, folder, kind))
+        }
+        Fault::ClockSkew { offset_s } => {
+            node.kit().clock()?;
+            Box::new(clock_skew::ClockSkew::new(node, *offset_s))
+        }
+        Fault::Corrupt { file, bytes } => {
+            let data = node.spec().data.clone().ok_or_else(|| {
+                NotRun::new(
+                    format!("{thing} keeps no data in a folder of its own"),
+                    "give the node a folder for it",
+                )
+            })?;
+            Box::new(corrupt::Corrupt::new(node, data, file.clone(), *bytes, injection.seed))
+        }
         other => {
             let reason = format!("a {} of local nodes is not supported", other.kind());
             return Err(NotRun::new(reason, "use another fault"));
         }
     };
     Ok(Aimed { thing, force })
+}
+
+/// The node's process; a node that is away can't be hurt.
+fn running(node: &Supervised) -> Result<Identity, Doubt> {
+    node.running().ok_or_else(|| Doubt::new(format!("{} does not run", node.spec().spec.name)))
+}
+
+/// Ends a healing: a node that the fault has ended comes up again, also when its supervisor has given it up.
+fn revive(node: &Supervised, mut told: Vec<String>) -> Result<Known, Doubt> {
+    let at_ns = clock::now_ns();
+    let was_away = node.running().is_none();
+    let life = node.want();
+    let ready = node.await_ready(life, ready_within(node))?;
+    if was_away || ready.at_ns > at_ns {
+        told.push(format!("{} is ready again as process {}", node.spec().spec.name, ready.pid));
+    }
+    Ok(Known { at_ns: at_ns.max(ready.at_ns), evidence: told.join("; ") })
 }

@@ -9,6 +9,8 @@ use shakedown_chaos::ledger::Ledger;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::{self, Injection, Planned, Scope, Trigger};
 use shakedown_chaos::substrate::local::{Local, NodeEvent, NodeSpec, Ready, Spec, Supervision};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,18 +33,24 @@ pub struct Stage {
 impl Stage {
     /// One for a schedule, without nodes yet.
     pub fn new(planned: &[Planned]) -> Self {
+        Self::prepared_for(planned, planned)
+    }
+
+    /// One for a schedule whose nodes are only made ready for another one.
+    pub fn prepared_for(planned: &[Planned], ready_for: &[Planned]) -> Self {
         let roles: Vec<Role> = ["engine", "worker:1", "worker:2", "link:clients"]
             .iter()
             .map(|role| role.parse().unwrap())
             .collect();
         let scope = Scope { length: None, roles: &roles };
         let injections = schedule::draw(planned, 7, &scope).unwrap();
+        let ready_for = schedule::draw(ready_for, 7, &scope).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::create(folder.path(), "nodes of a test").unwrap());
         let nodes: Arc<Mutex<Vec<NodeEvent>>> = Arc::default();
         let heard = Arc::clone(&nodes);
         let sink = Arc::new(move |event| heard.lock().unwrap().push(event));
-        let local = Arc::new(Local::new(ledger, injections.clone(), sink));
+        let local = Arc::new(Local::new(ledger, ready_for, sink));
         Self { folder, local, injections, nodes, faults: Arc::default() }
     }
 
@@ -78,6 +86,50 @@ pub fn now(fault: Fault, on: &str, lasts: Option<Duration>) -> Planned {
     let (name, on) = (fault.kind().to_owned(), on.parse().unwrap());
     let trigger = Trigger::At { from: Duration::ZERO, to: Duration::ZERO };
     Planned { name, fault, on, trigger, lasts, every: None, times: 1 }
+}
+
+/// A node that can be asked, with a folder of data.
+pub fn dummy(folder: &Path, name: &str, role: &str) -> NodeSpec {
+    let data = folder.join(format!("{name}-data"));
+    std::fs::create_dir(&data).unwrap();
+    let mut node = shell(folder, name, role, "");
+    node.spec.program = DUMMY.into();
+    node.spec.args = vec!["node".into(), data.clone().into()];
+    node.spec.ready = Some(Ready { prefix: "listening on ".to_owned(), within: LIMIT });
+    node.data = Some(data);
+    node
+}
+
+/// A connection to a dummy.
+pub struct Asked {
+    stream: BufReader<TcpStream>,
+}
+
+impl Asked {
+    pub fn at(address: &str) -> Self {
+        let stream = TcpStream::connect(address.trim()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// What it answers; empty when it is gone.
+    pub fn ask(&mut self, line: &str) -> String {
+        let mut answer = String::new();
+        if writeln!(self.stream.get_mut(), "{line}").is_ok() {
+            let _ = self.stream.read_line(&mut answer);
+        }
+        answer.trim_end().to_owned()
+    }
+}
+
+/// True as root; a test that needs it says what it does without.
+pub fn is_root(what: &str) -> bool {
+    // SAFETY: no arguments, no effect.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        eprintln!("skipped: {what} needs root");
+    }
+    root
 }
 
 /// A node that is a shell program, which says `ready` when it is.

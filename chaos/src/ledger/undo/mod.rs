@@ -38,6 +38,13 @@ pub enum Undo {
         /// The text.
         text: String,
     },
+    /// Puts another file in the place of one that is read all the time: readers see the one or the other.
+    Replace {
+        /// The file.
+        file: PathBuf,
+        /// The text of the other one.
+        text: String,
+    },
     /// Unmounts what is mounted on a folder.
     Unmount {
         /// The folder.
@@ -83,6 +90,7 @@ impl Undo {
             Self::Continue { processes } => go_on(processes),
             Self::Remove { file } => remove(file),
             Self::Write { file, text } => write(file, text),
+            Self::Replace { file, text } => replace(file, text),
             Self::Unmount { folder } => mount::unmount(folder, WITHIN),
             Self::RemoveGroup { folder } => remove_group(folder),
             Self::AddressSpace { process, bytes } => address_space(process, *bytes),
@@ -145,6 +153,13 @@ fn write(file: &Path, text: &str) -> Result<String, String> {
         return Ok(format!("{} holds {:?} again", file.display(), text.trim()));
     }
     Err(format!("{} holds {:?} after {:?} was written", file.display(), now.trim(), text.trim()))
+}
+
+fn replace(file: &Path, text: &str) -> Result<String, String> {
+    let new = file.with_extension("new");
+    let replaced = fs::write(&new, text).and_then(|()| fs::rename(&new, file));
+    replaced.map_err(|error| format!("cannot replace {}: {error}", file.display()))?;
+    Ok(format!("{} holds {text:?}", file.display()))
 }
 
 fn remove_group(folder: &Path) -> Result<String, String> {

@@ -1,5 +1,6 @@
 //! Nodes as child processes of this one, links through a fault proxy that is one of them.
 
+pub mod kit;
 mod life;
 mod supervisor;
 
@@ -7,14 +8,16 @@ pub use super::node::{Node, NodeError, Ready, Spec};
 pub use life::{Brought, Ended, Readiness};
 pub use supervisor::Supervised;
 
-use super::{Aimed, Cage, NotRun, Substrate, sweep};
+use super::{Aimed, NotRun, Substrate, sweep};
 use crate::draw;
+use crate::fault::Fault;
 use crate::inject;
 use crate::ledger::Ledger;
 use crate::process::Identity;
 use crate::role::{Role, Which};
 use crate::schedule::Injection;
-use std::path::PathBuf;
+use kit::Kit;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +36,7 @@ pub struct NodeSpec {
     /// The folder of its data, if it has one: there files are corrupted, and a small disk is put there for the fault
     /// that fills it.
     pub data: Option<PathBuf>,
-    /// It starts processes of its own, which have to end with it. See [`Cage::own_processes`].
+    /// It starts processes of its own, which have to end with it. See [`own_processes`](super::Cage::own_processes).
     pub own_processes: bool,
     /// User and group that it runs as; needs root.
     pub user: Option<(u32, u32)>,
@@ -126,14 +129,22 @@ impl Local {
         if self.find(&name).is_some() {
             return Err(NodeError::Twice { name });
         }
-        let cage = Cage { own_processes: spec.own_processes, user: spec.user, ..Cage::default() };
+        let planned = self.planned.iter().filter(|injection| has_role(&spec, &injection.on));
+        let faults: Vec<&Fault> = planned.map(|injection| &injection.fault).collect();
+        let run_dir = self.ledger.path().parent().unwrap_or(Path::new("."));
+        let kit = Kit::make(&spec, &faults, run_dir, &self.ledger);
         let program = spec.spec.program.display().to_string();
-        let supervised = Supervised::new(spec, cage, Arc::clone(&self.sink))
+        let supervised = Supervised::new(spec, kit, Arc::clone(&self.sink))
             .map_err(|source| NodeError::Start { name, program, source })?;
         let life = supervised.want();
-        let ready = supervised.await_ready(life, within + SLACK)?;
-        self.nodes().push(Arc::new(supervised));
-        Ok(ready)
+        let ready = supervised.await_ready(life, within + SLACK);
+        let supervised = Arc::new(supervised);
+        if ready.is_err() {
+            self.take_down(&supervised, Duration::ZERO);
+        } else {
+            self.nodes().push(supervised);
+        }
+        ready
     }
 
     /// A node by its name.
@@ -154,12 +165,16 @@ impl Local {
         self.nodes().iter().filter(|node| has_role(node.spec(), role)).cloned().collect()
     }
 
-    /// Ends all nodes, the last one first: SIGTERM, then SIGKILL after `grace`. Blocks.
-    pub fn stop_all(&self, grace: Duration) {
+    /// Ends all nodes, the last one first: SIGTERM, then SIGKILL after `grace`; and takes away what was made ready for
+    /// faults. Returns what could not be taken away. Blocks.
+    pub fn stop_all(&self, grace: Duration) -> Vec<String> {
         let nodes = std::mem::take(&mut *self.nodes());
-        for node in nodes.iter().rev() {
-            node.retire(grace);
-        }
+        nodes.iter().rev().flat_map(|node| self.take_down(node, grace)).collect()
+    }
+
+    fn take_down(&self, node: &Supervised, grace: Duration) -> Vec<String> {
+        node.retire(grace);
+        node.kit().clear(&self.ledger)
     }
 
     /// The last lines of a node's log, for messages.
@@ -210,7 +225,9 @@ impl Substrate for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.stop_all(Duration::ZERO);
+        for left in self.stop_all(Duration::ZERO) {
+            tracing::warn!("{left}");
+        }
     }
 }
 

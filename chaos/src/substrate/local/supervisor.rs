@@ -1,5 +1,6 @@
 //! The supervisor of one node: a thread that starts it, waits for its end, and starts it again on the same arguments.
 
+use super::kit::Kit;
 use super::life::{Brought, Ended, Readiness};
 use super::{NodeChange, NodeEvent, NodeSpec, Sink, Supervision};
 use crate::clock;
@@ -24,6 +25,7 @@ pub struct Supervised {
 
 struct Shared {
     spec: NodeSpec,
+    kit: Kit,
     cage: Cage,
     sink: Sink,
     state: Mutex<State>,
@@ -65,9 +67,9 @@ impl Supervised {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn new(spec: NodeSpec, cage: Cage, sink: Sink) -> std::io::Result<Self> {
-        let state = Mutex::new(State::default());
-        let shared = Arc::new(Shared { spec, cage, sink, state, changed: Condvar::new() });
+    pub fn new(spec: NodeSpec, kit: Kit, sink: Sink) -> std::io::Result<Self> {
+        let (state, cage) = (Mutex::new(State::default()), kit.cage(&spec));
+        let shared = Arc::new(Shared { spec, kit, cage, sink, state, changed: Condvar::new() });
         let watched = Arc::clone(&shared);
         let name = format!("node-{}", shared.spec.spec.name);
         let thread = std::thread::Builder::new().name(name).spawn(move || supervise(&watched))?;
@@ -80,10 +82,10 @@ impl Supervised {
         &self.shared.spec
     }
 
-    /// What it is started in.
+    /// What was made ready for faults before it was started.
     #[must_use]
-    pub fn cage(&self) -> &Cage {
-        &self.shared.cage
+    pub fn kit(&self) -> &Kit {
+        &self.shared.kit
     }
 
     /// Its process, while there is one.
@@ -132,6 +134,15 @@ impl Supervised {
         let (life, sent_ns) = self.send(libc::SIGKILL, |state| {
             (state.asked, state.again_after) = (true, again_after);
         })?;
+        self.gone(life, sent_ns)
+    }
+
+    /// SIGKILL; it stays away until it is wanted again. Blocks until it is gone.
+    ///
+    /// # Errors
+    /// It doesn't run, or the system refuses.
+    pub fn fell(&self) -> Result<Brought, NodeError> {
+        let (life, sent_ns) = self.send(libc::SIGKILL, |state| state.wanted = false)?;
         self.gone(life, sent_ns)
     }
 

@@ -31,7 +31,6 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
     let guard = guarded.then(|| Guard::start(&us, &guard_args, &run_dir.join("guard.log")).expect("a guard"));
     let local = Arc::new(Local::new(Arc::clone(&ledger), injections.clone(), Arc::new(|_| ())));
     let data = run_dir.join("data");
-    std::fs::create_dir(&data).expect("a folder for the data");
     let node = NodeSpec {
         spec: Spec {
             name: "engine".to_owned(),
