@@ -153,7 +153,7 @@ fn a_target_that_is_down() {
 
 #[test]
 fn a_target_that_speaks_something_else() {
-    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 12\r\n\r\n<h1>hi</h1>\n";
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: 12\r\n\r\n<h1>hi</h1>\n";
     let parts = ["not like a Conductor server", "HTTP 200", "text/html", "<h1>hi</h1>"];
     target(&format!("http://{}/api", server(page)), 3, &parts);
     target(&format!("http://{}", server("220 mail.example ESMTP\r\n")), 3, &["does not speak HTTP"]);
