@@ -61,7 +61,7 @@ const BREACHES: [(&str, &[&str]); 37] = [
     ("zombie", &["zombie"]),
     ("monotone", &["undead", "monotone"]),
     ("monotone-gone", &["lost_start", "lost_completion", "monotone"]),
-    ("monotone-task-gone", &["monotone"]),
+    ("monotone-task-gone", &["lost_completion", "flow", "effect", "monotone"]),
     ("one_result", &["one_result"]),
     ("attempts", &["attempts"]),
     ("timers", &["timers"]),

@@ -285,7 +285,7 @@ fn an_invalid_run_without_gates_does_not_pass_either() {
     let (plan, mut history) = sound();
     history.ended[1].cap_reached = true;
     let summary = judge(&plan, &history, &[]);
-    assert!(summary.checks.iter().all(|c| c.verdict == Verdict::Pass));
+    assert!(summary.checks.iter().all(|c| !c.applies || c.verdict == Verdict::Pass));
     assert_eq!((summary.verdict, summary.exit_code), (Verdict::Unknown, exit_code::INVALID));
 }
 
@@ -298,8 +298,9 @@ fn checks_that_the_plan_gives_nothing_to_do_keep_no_run_from_passing() {
     }
     history.executions.iter_mut().for_each(|e| e.after.clear());
     let summary = judge(&plan, &history, &[]);
-    let idle = summary.checks.iter().filter(|c| !c.applies && c.verdict == Verdict::Unknown).count();
-    assert_eq!((idle, summary.exit_code), (2, exit_code::PASSED));
+    let idle = |name: &str| summary.checks.iter().any(|c| c.name == name && !c.applies);
+    assert!(idle("out_of_order") && idle("flow"), "{:#?}", summary.checks);
+    assert_eq!(summary.exit_code, exit_code::PASSED);
 }
 
 /// The level's starts were all refused but the first `but`: nothing came of the others.

@@ -134,8 +134,11 @@ fn plan_refused(text: &str) -> String {
 
 #[test]
 fn a_plan_is_held_to_itself() {
-    assert_eq!(Plan::parse("plan.jsonl", PLAN).unwrap().workflows.len(), 1);
-    let lines: Vec<&str> = PLAN.lines().collect();
+    assert_eq!(Plan::parse("plan.jsonl", PLAN).unwrap().workflows.len(), 2);
+    // A template, a level and its workflows; the rules of task types stand for themselves.
+    let lines: Vec<&str> = PLAN.lines().filter(|line| !line.contains("task_rules")).collect();
+    let rules = PLAN.lines().find(|line| line.contains("task_rules")).unwrap();
+    assert!(plan_refused(&[rules, rules].join("\n")).contains("rules of task type `do_a` is there twice"));
     let said = plan_refused(&[lines[1], lines[0]].join("\n"));
     assert!(said.contains("plan.jsonl:1: level `1x` belongs to nothing"), "{said}");
     assert!(plan_refused(&[lines[0], lines[2]].join("\n")).contains("workflow 0 of level `1x`"));

@@ -381,3 +381,28 @@ fn a_run_without_faults_has_no_recovery() {
     let (plan, history) = made::run(&[made::level("1x", 6)]);
     assert_eq!(judge(&plan, &history, &[]).recovery, None);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Any number in the place of any other of a mark, a probe or a piece of work: no sum overflows, and no run becomes
+    /// too long to be looked at.
+    #[test]
+    fn numbers_beyond_reason_never_panic(
+        place in 0usize..4_000,
+        number in prop::sample::select(vec![0, 1, u64::MAX >> 1, u64::MAX]),
+    ) {
+        let (plan, mut history) = drill(&Drill { seconds: 12, rate: 50, ..outage(8_000, 600) });
+        let at = place / 8;
+        match place % 8 {
+            0 => history.faults[at % 2].at_ns = number,
+            1 => history.nodes[at % 3].at_ns = number,
+            2 => history.ended[0].at_ns = number,
+            3 => history.began[0].at_ns = number,
+            4 => history.starts[at].done_ns = number,
+            5 => history.starts[at].due_ns = number,
+            6 => history.executions[at].polled_ns = number,
+            _ => history.executions[at].update_done_ns = number,
+        }
+        let _ = judge(&plan, &history, &[]);
+    }
+}

@@ -42,5 +42,5 @@ fn until_ns(execution: &Execution) -> u64 {
     if execution.lease_s <= 0.0 {
         return answered_ns;
     }
-    answered_ns.min(execution.polled_ns + (execution.lease_s * 1e9) as u64)
+    answered_ns.min(execution.polled_ns.saturating_add((execution.lease_s * 1e9) as u64))
 }

@@ -56,7 +56,7 @@ fn fired(
     let failed = matches!(before.reported, Reported::Failed | Reported::FailedTerminally);
     let may_be_taken = before.outcome != Outcome::Failed && before.update_sent_ns <= again.polled_ns;
     if failed && may_be_taken {
-        let due_ns = before.update_sent_ns + (delay_s? * 1e9) as u64;
+        let due_ns = before.update_sent_ns.saturating_add((delay_s? * 1e9) as u64);
         let early_ns = due_ns.saturating_sub(again.polled_ns);
         return Some((early_ns > TICK_NS).then(|| {
             format!(
@@ -96,5 +96,5 @@ fn fired(
 /// How long faults were in force between two instants, seconds; where several were, the sum.
 fn overlap_s(level: &LevelRun<'_>, from_ns: u64, to_ns: u64) -> f64 {
     let of = |(from, to): &(u64, u64)| to_ns.min(*to).saturating_sub(from_ns.max(*from));
-    level.disturbed.iter().map(of).sum::<u64>() as f64 / 1e9
+    level.disturbed.iter().map(of).fold(0, u64::saturating_add) as f64 / 1e9
 }

@@ -9,8 +9,10 @@ use crate::joined::{LevelRun, TERMINAL, WorkflowRun};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Steps in which backlog and age are looked at.
-pub(crate) const SERIES_STEP_NS: u64 = 10_000_000;
+/// The shortest steps in which backlog and age are looked at.
+const STEP_NS: u64 = 10_000_000;
+/// Most steps: of a run of more than six hours they are longer.
+const MOST_STEPS: u64 = 1 << 21;
 
 /// Seconds from one instant to another.
 pub(super) fn seconds(from_ns: u64, at_ns: u64) -> f64 {
@@ -22,6 +24,8 @@ pub(super) fn seconds(from_ns: u64, at_ns: u64) -> f64 {
 pub(crate) struct Waiting {
     /// When the series begin.
     began_ns: u64,
+    /// How far its steps are apart.
+    pub(super) step_ns: u64,
     /// Tasks that wait at each step.
     backlog: Vec<u32>,
     /// How long the oldest of them has waited, nanoseconds.
@@ -38,9 +42,10 @@ impl Waiting {
         spans.sort_unstable();
         let mut completions: Vec<u64> = workflows().flat_map(accepted_at).collect();
         completions.sort_unstable();
-        let steps = (ended_ns.saturating_sub(began_ns) / SERIES_STEP_NS) as usize + 1;
-        let (backlog, oldest_ns) = sweep(&spans, began_ns, steps);
-        Self { began_ns, backlog, oldest_ns, completions }
+        let length_ns = ended_ns.saturating_sub(began_ns);
+        let step_ns = STEP_NS.max(length_ns / MOST_STEPS);
+        let (backlog, oldest_ns) = sweep(&spans, began_ns, step_ns, length_ns / step_ns + 1);
+        Self { began_ns, step_ns, backlog, oldest_ns, completions }
     }
 
     /// Accepted completions from one instant until before another.
@@ -71,7 +76,7 @@ impl Waiting {
     }
 
     fn step(&self, at_ns: u64) -> usize {
-        (at_ns.saturating_sub(self.began_ns) / SERIES_STEP_NS) as usize
+        (at_ns.saturating_sub(self.began_ns) / self.step_ns.max(1)) as usize
     }
 }
 
@@ -113,14 +118,14 @@ fn spans(workflow: &WorkflowRun<'_>, ended_ns: u64) -> Vec<(u64, u64)> {
 }
 
 /// Backlog and age of the oldest at every step, from spans in the order of their beginnings.
-fn sweep(spans: &[(u64, u64)], began_ns: u64, steps: usize) -> (Vec<u32>, Vec<u64>) {
-    let (mut backlog, mut oldest) = (Vec::with_capacity(steps), Vec::with_capacity(steps));
+fn sweep(spans: &[(u64, u64)], began_ns: u64, step_ns: u64, steps: u64) -> (Vec<u32>, Vec<u64>) {
+    let (mut backlog, mut oldest) = (Vec::new(), Vec::new());
     // By their ends to count, by their beginnings to find the oldest; what has left is dropped when it comes up.
     let mut by_end: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
     let mut by_begin: BinaryHeap<Reverse<(u64, u64)>> = BinaryHeap::new();
     let mut next = 0;
-    for step in 0..steps as u64 {
-        let at = began_ns + step * SERIES_STEP_NS;
+    for step in 0..steps {
+        let at = began_ns.saturating_add(step * step_ns);
         while let Some((from, to)) = spans.get(next).filter(|(from, _)| *from <= at) {
             by_end.push(Reverse(*to));
             by_begin.push(Reverse((*from, *to)));
@@ -149,9 +154,9 @@ mod tests {
 
     #[test]
     fn what_waits_is_counted_and_the_oldest_ages_until_it_leaves() {
-        const S: u64 = SERIES_STEP_NS;
+        const S: u64 = STEP_NS;
         // The second spans from step 1 to step 5, and hides behind the first until that leaves.
-        let (backlog, oldest) = sweep(&[(0, 3 * S), (S, 5 * S), (2 * S, 2 * S + 1)], 0, 7);
+        let (backlog, oldest) = sweep(&[(0, 3 * S), (S, 5 * S), (2 * S, 2 * S + 1)], 0, S, 7);
         assert_eq!(backlog, [1, 2, 3, 1, 1, 0, 0]);
         assert_eq!(oldest, [0, S, 2 * S, 2 * S, 3 * S, 0, 0]);
     }

@@ -121,7 +121,8 @@ fn read<'a>(history: &History, planned: &Cow<'a, Injection>) -> Incident<'a> {
 fn ready_again(history: &History, applied_ns: u64, node: &str) -> Option<u64> {
     let own = || history.nodes.iter().filter(|m| m.node == node);
     // Its end can be noticed a moment before the fault is known to be in effect.
-    let ended = own().find(|m| m.change == NodeChange::Ended && m.at_ns + 1_000_000_000 >= applied_ns)?;
+    let ended = own()
+        .find(|m| m.change == NodeChange::Ended && m.at_ns.saturating_add(1_000_000_000) >= applied_ns)?;
     own().find(|m| m.change == NodeChange::Ready && m.at_ns >= ended.at_ns).map(|m| m.at_ns)
 }
 
@@ -254,7 +255,7 @@ pub(super) fn settled(
 ) -> Reading {
     let mut back_ns = None;
     for (from, to) in excursions.iter().filter(|(_, to)| *to > t0) {
-        let limit = in_force_until_ns.max(t0).max(back_ns.unwrap_or(t0)) + settle_ns;
+        let limit = in_force_until_ns.max(t0).max(back_ns.unwrap_or(t0)).saturating_add(settle_ns);
         if *from >= limit {
             break;
         }
@@ -262,7 +263,7 @@ pub(super) fn settled(
     }
     let whole = |ns: u64| ns as f64 / 1e9;
     match back_ns {
-        None if until_ns < t0 + settle_ns => Reading::Unknown {
+        None if until_ns < t0.saturating_add(settle_ns) => Reading::Unknown {
             why: format!(
                 "only {:.1} s were observed, and it settles in {:.1} s",
                 whole(until_ns.saturating_sub(t0)),
@@ -270,7 +271,7 @@ pub(super) fn settled(
             ),
         },
         None => Reading::NoImpact,
-        Some(back) if back + settle_ns <= until_ns => Reading::At { s: seconds(t0, back) },
+        Some(back) if back.saturating_add(settle_ns) <= until_ns => Reading::At { s: seconds(t0, back) },
         Some(back) if back >= until_ns => Reading::NotWithin {
             s: seconds(t0, back),
             why: "it was still outside when the next fault or the end of the load came".to_owned(),

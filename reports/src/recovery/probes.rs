@@ -69,7 +69,7 @@ pub(super) fn read(ticks: &[Tick], t0: u64, limit_ns: u64, until_ns: u64) -> See
         return Seen { detect: unknown.clone(), first_success: unknown, resolution_s: None };
     }
     let gap_ns = usual_gap_ns(ticks);
-    let full_ns = FULL_SECOND_NS.max(2 * gap_ns);
+    let full_ns = FULL_SECOND_NS.max(gap_ns.saturating_mul(2));
     let end_ns = own.iter().map(|t| t.known_ns).max().unwrap_or(t0).min(until_ns);
     let mut successes: Vec<u64> =
         own.iter().filter(|t| t.ok && t.sent_ns >= t0).map(|t| t.known_ns).collect();
@@ -95,8 +95,12 @@ pub(super) fn read(ticks: &[Tick], t0: u64, limit_ns: u64, until_ns: u64) -> See
             },
         },
     };
-    let back_ns = t0 + (first_success.seconds().unwrap_or(0.0) * 1e9) as u64;
-    Seen { detect, first_success, resolution_s: resolution_s(ticks, t0, back_ns.max(t0 + gap_ns)) }
+    let back_ns = t0.saturating_add((first_success.seconds().unwrap_or(0.0) * 1e9) as u64);
+    Seen {
+        detect,
+        first_success,
+        resolution_s: resolution_s(ticks, t0, back_ns.max(t0.saturating_add(gap_ns))),
+    }
 }
 
 /// Stretches of at least a full second without success between two instants.

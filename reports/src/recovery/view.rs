@@ -1,7 +1,7 @@
 //! One level with faults, looked at from the client: its probes, what waits in it, and its steady state.
 
 use super::band::{self, Steady};
-use super::flow::{SERIES_STEP_NS, Waiting};
+use super::flow::Waiting;
 use super::incident::{Incident, settled};
 use super::probes::{self, Tick};
 use super::{InjectionResult, Reading};
@@ -78,7 +78,7 @@ fn ended_ns(run: &Joined<'_>, level: &LevelRun<'_>, began_ns: u64) -> u64 {
 /// Open load ends with its stages, closed load with its last start.
 fn load_ended_ns(level: &LevelRun<'_>, began_ns: u64) -> u64 {
     match &level.level.open {
-        Some(open) => began_ns + (open.length_s() * 1e9) as u64,
+        Some(open) => began_ns.saturating_add((open.length_s() * 1e9) as u64),
         None => level.workflows.iter().filter_map(|w| w.start).map(|s| s.sent_ns).max().unwrap_or(began_ns),
     }
 }
@@ -92,7 +92,7 @@ impl LevelView<'_> {
             return;
         };
         let settle_ns = (terms.settle_s * 1e9) as u64;
-        let limit_ns = in_force_ns.max(t0) + settle_ns;
+        let limit_ns = in_force_ns.max(t0).saturating_add(settle_ns);
         let until_load = until_ns.min(self.load_ended_ns).max(t0);
         let seen = probes::read(&self.ticks, t0, limit_ns, until_load);
         result.clocks.detect = seen.detect;
@@ -126,7 +126,7 @@ impl LevelView<'_> {
         result.oldest_age_max_s = Some(oldest_ns as f64 / 1e9);
         let back = [&result.clocks.recovered, &result.clocks.first_success];
         let over_s = back.iter().filter_map(|c| c.at_least_s()).fold(0.0, f64::max);
-        let over_ns = (t0 + (over_s * 1e9) as u64).max(limit_ns).min(until_ns);
+        let over_ns = t0.saturating_add((over_s * 1e9) as u64).max(limit_ns).min(until_ns);
         let during = || self.ticks.iter().filter(|t| t.due_ns >= t0 && t.due_ns < over_ns);
         result.probes = during().count() as u64;
         result.probes_failed = during().filter(|t| !t.ok).count() as u64;
@@ -151,9 +151,10 @@ impl LevelView<'_> {
         let slot_ns = (steady.slot_s * 1e9) as u64;
         let least = (steady.least_per_s * settle_ns as f64 / 1e9).floor() as u64;
         let outside = |at: u64| {
-            let slot_starves = at + slot_ns <= until_ns
-                && (self.waiting.completed(at, at + slot_ns) as f64) < per_slot.bound;
-            slot_starves || (at + settle_ns <= until_ns && self.waiting.completed(at, at + settle_ns) < least)
+            let (slot_end, settle_end) = (at.saturating_add(slot_ns), at.saturating_add(settle_ns));
+            let slot_starves =
+                slot_end <= until_ns && (self.waiting.completed(at, slot_end) as f64) < per_slot.bound;
+            slot_starves || (settle_end <= until_ns && self.waiting.completed(at, settle_end) < least)
         };
         let mut found = self.excursions(t0, until_ns, outside);
         for (_, back) in &mut found {
@@ -177,7 +178,7 @@ impl LevelView<'_> {
                 }
                 _ => {}
             }
-            at += SERIES_STEP_NS;
+            at = at.saturating_add(self.waiting.step_ns.max(1));
         }
         out.extend(open.map(|from| (from, until_ns)));
         out
