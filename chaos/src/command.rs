@@ -74,6 +74,37 @@ pub fn run(command: &[String], env: &[(String, String)], within: Duration) -> io
     Ok(Outcome { status, at_ns, stdout: end_of(&mut stdout)?, stderr: end_of(&mut stderr)? })
 }
 
+/// Exit code of a verifying command: the fault is in force.
+pub const IN_FORCE: i32 = 0;
+/// Exit code of a verifying command: the fault is not in force.
+pub const NOT_IN_FORCE: i32 = 1;
+/// How often a verifying command is asked again.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Asks a verifying command until it says `wanted` ([`IN_FORCE`] or [`NOT_IN_FORCE`]): a cloud takes its time. Blocks.
+///
+/// # Errors
+/// It can't be started, says something else than those two, or not what is wanted within `within`; what it said last.
+pub fn verify(
+    command: &[String],
+    env: &[(String, String)],
+    within: Duration,
+    wanted: i32,
+) -> Result<Outcome, String> {
+    let deadline = clock::after(within);
+    loop {
+        let left = clock::until(deadline).max(ASK_EVERY);
+        let outcome = run(command, env, left).map_err(|error| error.to_string())?;
+        match outcome.code() {
+            Some(code) if code == wanted => return Ok(outcome),
+            Some(IN_FORCE | NOT_IN_FORCE) if !clock::until(deadline).is_zero() => {
+                std::thread::sleep(ASK_EVERY)
+            }
+            _ => return Err(format!("{}: {outcome}", command.join(" "))),
+        }
+    }
+}
+
 /// A file without a name, in memory.
 fn scratch() -> io::Result<File> {
     use std::os::fd::FromRawFd;

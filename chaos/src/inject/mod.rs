@@ -1,6 +1,7 @@
 //! How each fault is done: one kind, one file, and the one `match`.
 
 mod clock_skew;
+mod command;
 mod corrupt;
 mod cpu;
 mod disk_full;
@@ -16,6 +17,12 @@ use crate::substrate::local::{Supervised, ready_within};
 use crate::substrate::{Aimed, Doubt, Force, Known, NotRun};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The user's own commands; `None` when the fault is another one. They go anywhere.
+pub(crate) fn command(injection: &Injection) -> Option<Aimed> {
+    let force = command::Command::of(injection)?;
+    Some(Aimed { thing: injection.on.to_string(), force: Box::new(force) })
+}
 
 /// What hurts nodes that are child processes of ours.
 ///

@@ -5,6 +5,7 @@ mod cage;
 pub mod local;
 mod log_tail;
 mod node;
+pub mod remote;
 mod spawner;
 pub mod sweep;
 

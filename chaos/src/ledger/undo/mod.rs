@@ -73,7 +73,10 @@ pub enum Undo {
     Run {
         /// Program and arguments.
         command: Vec<String>,
-        /// Seconds that it has.
+        /// Program and arguments of one that says whether the fault is in force; empty: there is none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        verify: Vec<String>,
+        /// Seconds that each has.
         within_s: u64,
         /// Variables that it gets.
         env: Vec<(String, String)>,
@@ -95,7 +98,7 @@ impl Undo {
             Self::RemoveGroup { folder } => remove_group(folder),
             Self::AddressSpace { process, bytes } => address_space(process, *bytes),
             Self::Bytes { file, patches } => bytes::put_back(file, patches),
-            Self::Run { command, within_s, env } => run(command, env, *within_s),
+            Self::Run { command, verify, within_s, env } => run(command, verify, env, *within_s),
         }
     }
 
@@ -188,11 +191,23 @@ fn address_space(process: &Identity, bytes: Option<u64>) -> Result<String, Strin
     Err(format!("cannot give {process} its address space back: {}", io::Error::last_os_error()))
 }
 
-fn run(command: &[String], env: &[(String, String)], within_s: u64) -> Result<String, String> {
-    let outcome =
-        command::run(command, env, Duration::from_secs(within_s)).map_err(|error| error.to_string())?;
+fn run(
+    command: &[String],
+    verify: &[String],
+    env: &[(String, String)],
+    within_s: u64,
+) -> Result<String, String> {
+    let within = Duration::from_secs(within_s);
+    let outcome = command::run(command, env, within).map_err(|error| error.to_string())?;
     let told = format!("{}: {outcome}", command.join(" "));
-    if outcome.code() == Some(0) { Ok(told) } else { Err(told) }
+    match outcome.code() {
+        Some(0) if verify.is_empty() => Ok(told),
+        Some(0) => match command::verify(verify, env, within, command::NOT_IN_FORCE) {
+            Ok(seen) => Ok(format!("{told}; {}: {seen}", verify.join(" "))),
+            Err(why) => Err(format!("{told}; {why}")),
+        },
+        _ => Err(told),
+    }
 }
 
 /// Tries again until there is nothing left, or [`WITHIN`] is over; returns what is left then.

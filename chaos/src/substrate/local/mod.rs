@@ -215,6 +215,9 @@ impl Local {
 
 impl Substrate for Local {
     fn aim(&self, injection: &Injection) -> Result<Aimed, NotRun> {
+        if let Some(aimed) = inject::command(injection) {
+            return Ok(aimed);
+        }
         inject::local(injection, self.victims(injection)?)
     }
 
