@@ -11,6 +11,7 @@ mod inject;
 pub mod ledger;
 pub mod lock;
 pub mod process;
+pub mod proxy;
 pub mod role;
 pub mod schedule;
 pub mod substrate;

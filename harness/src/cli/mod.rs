@@ -6,6 +6,7 @@ mod judge;
 mod list;
 mod load;
 mod print;
+mod proxy;
 mod run;
 mod suite;
 mod welcome;
@@ -43,6 +44,8 @@ enum Command {
     Worker(worker::Args),
     /// Run the reference engine.
     Engine(engine::Args),
+    /// Run a fault proxy with Toxiproxy's API.
+    Proxy(proxy::Args),
     /// Print the JSON schema of scenario files, for editors.
     Schema(print::SchemaArgs),
     /// Print completions for a shell.
@@ -74,6 +77,7 @@ pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Worker(args)) => on_tokio("info", worker::run(args)),
         Some(Command::Engine(args)) => on_tokio("info", engine::run(args)),
+        Some(Command::Proxy(args)) => on_tokio("warn", proxy::run(args)),
         Some(Command::Schema(args)) => print::schema(&args),
         Some(Command::Completions(args)) => print::completions::<Cli>(&args),
         Some(Command::Man(args)) => print::man::<Cli>(&args),
