@@ -56,7 +56,8 @@ fn what_it_cannot_use_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    shakedown(folder.path(), &["proxy", "--listen", &address]).expect(5, &[&address, "choose another --listen"]);
+    shakedown(folder.path(), &["proxy", "--listen", &address])
+        .expect(5, &[&address, "choose another --listen"]);
     let with = |text: &str| {
         std::fs::write(folder.path().join("p.json"), text).unwrap();
         shakedown(folder.path(), &["proxy", "--listen", "127.0.0.1:0", "--config", "p.json"])
@@ -67,5 +68,6 @@ fn what_it_cannot_use_is_named() {
     with(r#"[{"name":"a","upstream":"x:1"},{"name":"b"}]"#).expect(4, &["upstream at proxy 2"]);
     let toxic = r#"[{"name":"a","upstream":"x:1","toxics":[{"type":"bandwidth","attributes":{"rate":-1}}]}]"#;
     with(toxic).expect(4, &["attribute rate is negative"]);
-    with(&format!(r#"[{{"name":"a","upstream":"x:1","listen":"{address}"}}]"#)).expect(4, &["address already in use"]);
+    with(&format!(r#"[{{"name":"a","upstream":"x:1","listen":"{address}"}}]"#))
+        .expect(4, &["address already in use"]);
 }

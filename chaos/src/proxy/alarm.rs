@@ -79,7 +79,7 @@ fn read(timer: &OwnedFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::clock::now_ns;
+    use crate::clock::now_ns;
 
     #[tokio::test]
     async fn it_is_never_early_and_can_be_set_again() {

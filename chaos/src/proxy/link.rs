@@ -3,12 +3,12 @@
 
 use super::alarm::Alarm;
 use super::chain::Chain;
-use super::clock::now_ns;
 use super::counts::{self, add};
 use super::postgres::{Mark, Replies, Requests};
 use super::setting::Settings;
 use super::splice::Pipe;
 use super::toxic::{End, Item, Piece};
+use crate::clock::now_ns;
 use hyper::body::Bytes;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};

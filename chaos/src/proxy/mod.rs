@@ -10,7 +10,6 @@ mod api;
 mod attributes;
 mod chain;
 pub mod client;
-mod clock;
 mod collection;
 mod connection;
 mod counts;
