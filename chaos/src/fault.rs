@@ -75,7 +75,7 @@ pub enum Fault {
         /// Bytes.
         after_bytes: u64,
     },
-    /// Open connections of the link carry nothing any more and nobody is told; new ones work.
+    /// Connections of the link stay open, new ones are accepted, and they carry nothing; nobody is told.
     HalfOpen {},
     /// The node may take so much memory and no more. Exactly one of the two figures is given.
     Memory {
@@ -133,7 +133,7 @@ pub enum PartitionStyle {
     /// Open connections are closed, new ones refused.
     #[default]
     Reject,
-    /// Nothing is answered and nothing is closed.
+    /// Nothing is answered, not even a connect, and nothing is closed.
     Drop,
     /// Nothing gets to the server; its own bytes still come.
     ToServer,

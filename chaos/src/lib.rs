@@ -10,6 +10,7 @@ pub mod heal;
 mod inject;
 pub mod ledger;
 pub mod lock;
+pub mod probe;
 pub mod process;
 pub mod proxy;
 pub mod role;

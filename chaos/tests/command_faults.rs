@@ -33,7 +33,8 @@ fn play(folder: &Path, planned: &Planned) -> (Vec<FaultEvent>, Vec<Unhealed>) {
     let heard: Arc<Mutex<Vec<FaultEvent>>> = Arc::default();
     let told = Arc::clone(&heard);
     let sink = Arc::new(move |event| told.lock().unwrap().push(event));
-    let drill = Drill::start(injections, clock::now_ns(), Arc::new(Remote::new()), ledger, sink).unwrap();
+    let drill =
+        Drill::start(injections, clock::now_ns(), Arc::new(Remote::new(vec![])), ledger, sink).unwrap();
     until("it is over", || drill.open() == 0);
     let unhealed = drill.finish();
     let events = heard.lock().unwrap().clone();
@@ -123,7 +124,8 @@ fn what_hurts_a_process_is_not_run_on_a_server_that_is_not_ours() {
     let heard: Arc<Mutex<Vec<FaultEvent>>> = Arc::default();
     let told = Arc::clone(&heard);
     let sink = Arc::new(move |event| told.lock().unwrap().push(event));
-    let drill = Drill::start(injections, clock::now_ns(), Arc::new(Remote::new()), ledger, sink).unwrap();
+    let drill =
+        Drill::start(injections, clock::now_ns(), Arc::new(Remote::new(vec![])), ledger, sink).unwrap();
     until("it is over", || drill.open() == 0);
     drill.finish();
     let events = heard.lock().unwrap().clone();

@@ -6,6 +6,7 @@ mod corrupt;
 mod cpu;
 mod disk_full;
 mod end;
+mod link;
 mod memory;
 mod pause;
 
@@ -13,6 +14,7 @@ use crate::clock;
 use crate::fault::Fault;
 use crate::process::Identity;
 use crate::schedule::Injection;
+use crate::substrate::link::Link;
 use crate::substrate::local::{Supervised, ready_within};
 use crate::substrate::{Aimed, Doubt, Force, Known, NotRun};
 use std::sync::Arc;
@@ -22,6 +24,11 @@ use std::time::Duration;
 pub(crate) fn command(injection: &Injection) -> Option<Aimed> {
     let force = command::Command::of(injection)?;
     Some(Aimed { thing: injection.on.to_string(), force: Box::new(force) })
+}
+
+/// What hurts a link.
+pub(crate) fn link(injection: &Injection, target: Link) -> Aimed {
+    Aimed { thing: target.name.clone(), force: Box::new(link::Link::new(target, injection)) }
 }
 
 /// What hurts nodes that are child processes of ours.

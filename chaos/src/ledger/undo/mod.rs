@@ -1,6 +1,7 @@
 //! What undoes a fault, as data that a fresh process can execute, any number of times.
 
 mod bytes;
+mod link;
 mod mount;
 
 use crate::clock;
@@ -69,6 +70,21 @@ pub enum Undo {
         /// The changes.
         patches: Vec<Patch>,
     },
+    /// Takes our toxics from a proxy and lets connections through it again.
+    Link {
+        /// The API of its server.
+        control: String,
+        /// Its name there.
+        proxy: String,
+        /// Names of our toxics.
+        toxics: Vec<String>,
+        /// Connects hang, and are to be accepted.
+        connect: bool,
+        /// It is disabled, and to be enabled.
+        enable: bool,
+        /// The server ended with the run: one that can't be reached has nothing to undo.
+        ends_with_owner: bool,
+    },
     /// Runs a command of the user's.
     Run {
         /// Program and arguments.
@@ -98,6 +114,10 @@ impl Undo {
             Self::RemoveGroup { folder } => remove_group(folder),
             Self::AddressSpace { process, bytes } => address_space(process, *bytes),
             Self::Bytes { file, patches } => bytes::put_back(file, patches),
+            Self::Link { control, proxy, toxics, connect, enable, ends_with_owner } => {
+                let (connect, enable, ends_with_owner) = (*connect, *enable, *ends_with_owner);
+                link::undo(&link::Done { control, proxy, toxics, connect, enable, ends_with_owner })
+            }
             Self::Run { command, verify, within_s, env } => run(command, verify, env, *within_s),
         }
     }

@@ -8,15 +8,18 @@ pub use super::node::{Node, NodeError, Ready, Spec};
 pub use life::{Brought, Ended, Readiness};
 pub use supervisor::Supervised;
 
+use super::link::{Link, LinkError};
 use super::{Aimed, NotRun, Substrate, sweep};
 use crate::draw;
 use crate::fault::Fault;
 use crate::inject;
 use crate::ledger::Ledger;
+use crate::probe::Probe;
 use crate::process::Identity;
 use crate::role::{Role, Which};
 use crate::schedule::Injection;
 use kit::Kit;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -94,6 +97,14 @@ pub struct Local {
     planned: Vec<Injection>,
     sink: Sink,
     nodes: Mutex<Vec<Arc<Supervised>>>,
+    links: Mutex<Links>,
+}
+
+#[derive(Default)]
+struct Links {
+    /// The API of the proxy server, once it runs.
+    control: Option<String>,
+    all: Vec<Link>,
 }
 
 impl Local {
@@ -104,7 +115,7 @@ impl Local {
         for left in sweep::abandoned() {
             tracing::warn!("{left} was left behind by a run that is gone; it is ended");
         }
-        Self { ledger, planned, sink, nodes: Mutex::new(Vec::new()) }
+        Self { ledger, planned, sink, nodes: Mutex::default(), links: Mutex::default() }
     }
 
     /// The ledger that it writes.
@@ -145,6 +156,46 @@ impl Local {
             self.nodes().push(supervised);
         }
         ready
+    }
+
+    /// Starts the server of the links' proxies, whose ready line ends with the address of its API; as a node it ends
+    /// with the others. Blocks.
+    ///
+    /// # Errors
+    /// It doesn't come up.
+    pub fn start_proxy(&self, spec: Spec) -> Result<(), NodeError> {
+        // A proxy server that is started again would have lost its links.
+        let supervision = Supervision::Never;
+        let roles = Vec::new();
+        let ready = self.add_node(NodeSpec {
+            spec,
+            roles,
+            supervision,
+            data: None,
+            own_processes: false,
+            user: None,
+        })?;
+        self.links().control = Some(ready.text.trim().to_owned());
+        Ok(())
+    }
+
+    /// Makes a link to `upstream` through the proxy server; returns where clients connect. With a probe, faults are
+    /// seen from a client's side, and not only read back from the proxy. Blocks.
+    ///
+    /// # Errors
+    /// There is no proxy server, or it refuses.
+    pub fn add_link(
+        &self,
+        name: &str,
+        upstream: SocketAddr,
+        probe: Option<Probe>,
+    ) -> Result<SocketAddr, LinkError> {
+        let control = self.links().control.clone();
+        let control = control.ok_or_else(|| LinkError::NoServer { link: name.to_owned() })?;
+        let link = Link::make(name, &control, upstream, probe)?;
+        let address = link.address;
+        self.links().all.push(link);
+        Ok(address)
     }
 
     /// A node by its name.
@@ -197,6 +248,17 @@ impl Local {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn link(&self, name: &str) -> Result<Link, NotRun> {
+        let found = self.links().all.iter().find(|link| link.name == name).cloned();
+        found.ok_or_else(|| {
+            NotRun::new(format!("there is no link {name:?}"), "run it where the target has that link")
+        })
+    }
+
     /// Those whom an injection hurts: all of the role, or the one that its seed draws.
     fn victims(&self, injection: &Injection) -> Result<Vec<Arc<Supervised>>, NotRun> {
         let mut nodes = self.of_role(&injection.on);
@@ -218,7 +280,10 @@ impl Substrate for Local {
         if let Some(aimed) = inject::command(injection) {
             return Ok(aimed);
         }
-        inject::local(injection, self.victims(injection)?)
+        match &injection.on {
+            Role::Link(name) => Ok(inject::link(injection, self.link(name)?)),
+            _ => inject::local(injection, self.victims(injection)?),
+        }
     }
 
     fn logs(&self, role: &Role) -> Vec<PathBuf> {

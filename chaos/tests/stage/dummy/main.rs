@@ -4,6 +4,7 @@ mod harness;
 mod node;
 
 use shakedown_chaos::guard;
+use shakedown_chaos::proxy::server::Server;
 use std::path::Path;
 
 fn main() {
@@ -15,11 +16,22 @@ fn main() {
         ["harness", run_dir, fault, lasts_ms, "guarded"] => {
             harness::run(Path::new(run_dir), fault, lasts_ms, true)
         }
+        ["proxy"] => proxy(),
         ["guard", run_dir] => match guard::watch(Path::new(run_dir)) {
             Ok(Some(healing)) => println!("{healing}"),
             Ok(None) => println!("closed"),
             Err(error) => println!("guard: {error}"),
         },
-        _ => panic!("dummy node DATA | harness RUN_DIR FAULT LASTS_MS [guarded] | guard RUN_DIR"),
+        _ => panic!("dummy node DATA | proxy | harness RUN_DIR FAULT LASTS_MS [guarded] | guard RUN_DIR"),
     }
+}
+
+fn proxy() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::bind(anywhere, 1).await.expect("a port is free");
+        println!("listening on http://{}", server.address());
+        server.serve(std::future::pending()).await.expect("it serves until it is killed");
+    });
 }

@@ -1,0 +1,171 @@
+//! Faults of links, through a real proxy server: seen by somebody who connects and asks, and undone.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod stage;
+
+use shakedown_chaos::clock;
+use shakedown_chaos::drill::{Drill, Phase};
+use shakedown_chaos::fault::{Fault, PartitionStyle};
+use shakedown_chaos::ledger::{Account, Ledger};
+use shakedown_chaos::probe::Probe;
+use shakedown_chaos::substrate::link::Link;
+use shakedown_chaos::substrate::local::{Ready, Spec};
+use shakedown_chaos::substrate::remote::Remote;
+use stage::{Asked, DUMMY, LIMIT, Stage, dummy, now, until};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A stage with a node behind a link, and where clients connect.
+fn linked(fault: Fault) -> (Stage, SocketAddr) {
+    let stage = Stage::new(&[now(fault, "link:clients", None)]);
+    let node = stage.local.add_node(dummy(stage.folder.path(), "engine", "engine")).unwrap();
+    let proxy = Spec {
+        name: "proxy".to_owned(),
+        program: DUMMY.into(),
+        args: vec!["proxy".into()],
+        env: vec![],
+        log: stage.folder.path().join("proxy.log"),
+        ready: Some(Ready { prefix: "listening on ".to_owned(), within: LIMIT }),
+    };
+    stage.local.start_proxy(proxy).unwrap();
+    let probe = Probe { question: b"time\n".to_vec() };
+    let address = stage.local.add_link("clients", node.text.parse().unwrap(), Some(probe)).unwrap();
+    assert_ne!(Asked::at(&address.to_string()).ask("time"), "", "the link works before");
+    (stage, address)
+}
+
+/// In force until the end of `during`, then healed.
+fn hurt(fault: Fault, during: impl FnOnce(&Stage, SocketAddr)) -> (String, String) {
+    let (stage, address) = linked(fault);
+    let drill = stage.play();
+    until("it is tried", || stage.phases().len() >= 2);
+    let applied = stage.fault(Phase::Applied).evidence;
+    assert!(applied.contains("through the link"), "{applied}");
+    during(&stage, address);
+    assert_eq!(drill.finish(), []);
+    assert_ne!(Asked::at(&address.to_string()).ask("time"), "", "the link works after");
+    assert_eq!(Account::read(stage.folder.path()).unwrap().open().count(), 0);
+    (applied, stage.fault(Phase::Healed).evidence)
+}
+
+fn connects(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+}
+
+#[test]
+fn a_rejecting_partition_refuses_connects() {
+    let fault = Fault::Partition { style: PartitionStyle::Reject };
+    let (applied, healed) = hurt(fault, |_, address| assert!(!connects(address)));
+    assert!(applied.contains("refused"), "{applied}");
+    assert!(healed.contains("free of it") && healed.contains("answered"), "{healed}");
+}
+
+#[test]
+fn a_dropping_partition_answers_nothing_not_even_a_connect() {
+    let fault = Fault::Partition { style: PartitionStyle::Drop };
+    let (applied, _) = hurt(fault, |_, address| assert!(!connects(address)));
+    assert!(applied.contains("the connect is not answered"), "{applied}");
+}
+
+#[test]
+fn one_direction_alone_is_silence_for_those_who_ask() {
+    for style in [PartitionStyle::ToServer, PartitionStyle::ToClient] {
+        let (applied, _) = hurt(Fault::Partition { style }, |_, address| assert!(connects(address)));
+        assert!(applied.contains("nothing is answered"), "{applied}");
+    }
+}
+
+#[test]
+fn a_half_open_link_accepts_and_carries_nothing() {
+    let (applied, _) = hurt(Fault::HalfOpen {}, |_, address| assert!(connects(address)));
+    assert!(applied.contains("nothing is answered"), "{applied}");
+}
+
+#[test]
+fn latency_is_paid_there_and_back() {
+    let mut took = Duration::ZERO;
+    hurt(Fault::Latency { latency_ms: 60, jitter_ms: 5 }, |_, address| {
+        let mut asked = Asked::at(&address.to_string());
+        let begun_ns = clock::now_ns();
+        assert_ne!(asked.ask("time"), "");
+        took = Duration::from_nanos(clock::now_ns() - begun_ns);
+    });
+    assert!(took >= Duration::from_millis(110), "{took:?}");
+}
+
+#[test]
+fn bandwidth_bounds_what_comes_through() {
+    let mut took = Duration::ZERO;
+    hurt(Fault::Bandwidth { kb_per_s: 20 }, |_, address| {
+        let mut asked = Asked::at(&address.to_string());
+        let begun_ns = clock::now_ns();
+        // Not understood, and so answered in one byte: the way there is what takes time.
+        assert_eq!(asked.ask(&"x".repeat(10_000)), "?");
+        took = Duration::from_nanos(clock::now_ns() - begun_ns);
+    });
+    assert!(took >= Duration::from_millis(300), "10 kB at 20 kB/s took {took:?}");
+}
+
+#[test]
+fn a_reset_ends_open_connections_too() {
+    let (stage, address) = linked(Fault::Reset { after_ms: 0 });
+    let mut idle = Asked::at(&address.to_string());
+    assert_ne!(idle.ask("time"), "");
+    let drill = stage.play();
+    until("it is tried", || stage.phases().len() >= 2);
+    assert!(stage.fault(Phase::Applied).evidence.contains("reset"));
+    assert_eq!(idle.ask("time"), "", "a connection that was open is gone");
+    assert_eq!(drill.finish(), []);
+}
+
+#[test]
+fn a_cut_lets_so_many_bytes_come_back() {
+    let (applied, _) = hurt(Fault::Cut { after_bytes: 3 }, |_, _| ());
+    assert!(applied.contains("closed after 3 bytes"), "{applied}");
+}
+
+#[test]
+fn a_link_behind_which_nobody_answers_is_known_by_the_proxys_word_alone() {
+    let (stage, _) = linked(Fault::Latency { latency_ms: 20, jitter_ms: 0 });
+    stage.local.find("engine").unwrap().fell().unwrap();
+    let drill = stage.play();
+    until("it is tried", || stage.phases().len() >= 2);
+    let applied = stage.fault(Phase::Applied).evidence;
+    assert!(applied.contains("read back from the proxy only"), "{applied}");
+    assert_eq!(drill.finish(), []);
+}
+
+#[test]
+fn a_proxy_that_is_gone_is_not_applied_and_says_why() {
+    let (stage, _) = linked(Fault::HalfOpen {});
+    stage.local.find("proxy").unwrap().fell().unwrap();
+    assert_eq!(stage.play_through(), []);
+    assert_eq!(stage.phases()[1], Phase::NotApplied);
+    let why = stage.fault(Phase::NotApplied).evidence;
+    assert!(why.contains("no proxy server at"), "{why}");
+}
+
+#[test]
+fn a_link_of_somebody_elses_server_is_adopted_hurt_and_healed() {
+    let (stage, address) = linked(Fault::Partition { style: PartitionStyle::Reject });
+    let nodes = stage.nodes.lock().unwrap().clone();
+    let control = nodes.into_iter().rfind(|event| event.node == "proxy").unwrap().text;
+    let probe = Probe { question: b"time\n".to_vec() };
+    let link = Link::adopt("clients", &control, "clients", None, Some(probe)).unwrap();
+    assert_eq!(link.address, address);
+    let error = Link::adopt("clients", &control, "elsewhere", None, None).unwrap_err().to_string();
+    assert!(error.contains("elsewhere"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Arc::new(Ledger::create(folder.path(), "http://conductor:8080/api").unwrap());
+    let heard = Arc::clone(&stage.faults);
+    let sink = Arc::new(move |event| heard.lock().unwrap().push(event));
+    let remote = Arc::new(Remote::new(vec![link]));
+    let drill = Drill::start(stage.injections.clone(), clock::now_ns(), remote, ledger, sink).unwrap();
+    until("it is tried", || stage.phases().len() >= 2);
+    stage.fault(Phase::Applied);
+    assert!(!connects(address));
+    assert_eq!(drill.finish(), []);
+    assert!(connects(address));
+}
