@@ -3,7 +3,7 @@
 
 use super::counts::{Passed, add};
 use super::dice::Dice;
-use super::setting::{Setting, Settings, Stream};
+use super::setting::{Setting, Stream};
 use super::toxic::{End, Item, Kind, Pull, Queue, Toxic};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -107,7 +107,7 @@ impl Chain {
     }
 
     /// Follows the settings: what was taken away gives up what it held, what was changed takes it on.
-    pub fn follow(&mut self, settings: &Settings, now_ns: u64) {
+    pub fn follow(&mut self, settings: &[Arc<Setting>], now_ns: u64) {
         let stream = self.stream;
         let mine: Vec<_> =
             settings.iter().filter(|setting| setting.order.stream == stream).cloned().collect();
@@ -248,7 +248,7 @@ mod tests {
 
     fn chain(settings: &[Arc<Setting>]) -> Chain {
         let mut chain = Chain::new(Stream::Upstream, Dice::new(1));
-        chain.follow(&settings.into(), 0);
+        chain.follow(settings, 0);
         chain
     }
 
@@ -286,9 +286,9 @@ mod tests {
         let mut chain = chain(&[latency, Arc::clone(&stall)]);
         chain.push(piece(10, 0), 0);
         chain.pump(0);
-        chain.follow(&[Arc::clone(&stall)].into(), MS);
+        chain.follow(&[Arc::clone(&stall)], MS);
         assert_eq!((chain.pump(MS), written(&mut chain)), (None, 0), "it waits in the second now");
-        chain.follow(&[].into(), 2 * MS);
+        chain.follow(&[], 2 * MS);
         chain.pump(2 * MS);
         assert_eq!(written(&mut chain), 10);
         assert!(chain.is_empty());
@@ -302,7 +302,7 @@ mod tests {
         chain.push(piece(10, 0), 0);
         chain.pump(0);
         assert_eq!(chain.cut(), None);
-        chain.follow(&[setting(2, Kind::Bandwidth, "rate", 0)].into(), 0);
+        chain.follow(&[setting(2, Kind::Bandwidth, "rate", 0)], 0);
         assert_eq!(chain.cut(), Some(End::Close));
     }
 
@@ -326,7 +326,7 @@ mod tests {
         chain.pump(10 * MS);
         assert_eq!((get(&first.passed.sent_bytes), get(&first.passed.delay_ns)), (10, 10 * MS));
         let second = setting(1, Kind::Latency, "latency", 20);
-        chain.follow(&[Arc::clone(&second)].into(), 11 * MS);
+        chain.follow(&[Arc::clone(&second)], 11 * MS);
         assert_eq!((get(&first.passed.links), get(&second.passed.links)), (0, 1));
         assert_eq!(get(&second.passed.sent_bytes), 0);
     }

@@ -3,7 +3,7 @@
 use super::chain::Chain;
 use super::counts::{Counts, add};
 use super::dice::Dice;
-use super::link::{Link, Observer};
+use super::link::{Following, Link, Observer};
 use super::postgres;
 use super::setting::{Settings, Stream};
 use super::toxic::End;
@@ -43,7 +43,7 @@ pub async fn serve(
     number: u64,
     delay: Duration,
     shared: Arc<Shared>,
-    mut cut: watch::Receiver<Option<End>>,
+    cut: &mut watch::Receiver<Option<End>>,
 ) {
     let dial = async {
         if !delay.is_zero() {
@@ -53,7 +53,7 @@ pub async fn serve(
     };
     let dialled = tokio::select! {
         dialled = dial => dialled,
-        end = told(&mut cut) => return close(&[&client], end, &shared.counts).await,
+        end = told(cut) => return close(&[&client], end, &shared.counts).await,
     };
     let server = match dialled {
         Ok(server) => server,
@@ -67,7 +67,7 @@ pub async fn serve(
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let end = tokio::select! {
         end = both(&client, &server, number, &shared) => end,
-        end = told(&mut cut) => end,
+        end = told(cut) => end,
     };
     close(&[&client, &server], end, &shared.counts).await;
 }
@@ -101,7 +101,7 @@ async fn both(client: &TcpStream, server: &TcpStream, number: u64, shared: &Shar
         from: client,
         to: server,
         chain: Chain::new(Stream::Upstream, dice(Stream::Upstream)),
-        settings: shared.settings.clone(),
+        following: Following::new(shared.settings.clone(), &shared.counts.links),
         bytes: &shared.counts.upstream,
         observer: requests,
     };
@@ -109,7 +109,7 @@ async fn both(client: &TcpStream, server: &TcpStream, number: u64, shared: &Shar
         from: server,
         to: client,
         chain: Chain::new(Stream::Downstream, dice(Stream::Downstream)),
-        settings: shared.settings.clone(),
+        following: Following::new(shared.settings.clone(), &shared.counts.links),
         bytes: &shared.counts.downstream,
         observer: replies,
     };

@@ -23,6 +23,8 @@ pub struct Counts {
     pub dial_failed: AtomicU64,
     /// Of these, those that were reset, by a toxic, a cut or a peer.
     pub reset: AtomicU64,
+    /// Directions of connections that run now.
+    pub links: AtomicU64,
     /// From clients to the upstream.
     pub upstream: Bytes,
     /// From the upstream to clients.

@@ -2,16 +2,21 @@
 
 use super::address::{self, Refused};
 use super::connection::Shared;
-use super::counts::Counts;
+use super::counts::{Counts, get};
 use super::dice::Dice;
 use super::door::{Connect, Door};
 use super::postgres;
 use super::running::Running;
-use super::setting::{Order, Setting, Settings};
+use super::setting::{InForce, Order, Setting, Settings};
 use super::toxic::End;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long links may take to follow a change before nobody waits for them any more.
+const FOLLOWED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a proxy is created from.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +79,7 @@ impl Instance {
             counts: Arc::default(),
             postgres: plan.is_postgres.then(Arc::default),
             dice: seed.of(&[plan.name.as_bytes()]),
-            settings: watch::Sender::new(Arc::from([])),
+            settings: watch::Sender::new(Settings::default()),
             toxics_made: 0,
             running: None,
         };
@@ -193,7 +198,7 @@ impl Instance {
     /// The toxics in force: upstream ones first, each in the order in which they were set.
     #[must_use]
     pub fn toxics(&self) -> Vec<Arc<Setting>> {
-        let mut settings: Vec<_> = self.settings.borrow().iter().cloned().collect();
+        let mut settings: Vec<_> = self.settings.borrow().toxics.iter().cloned().collect();
         settings.sort_by_key(|setting| setting.order.stream.name() == "downstream");
         settings
     }
@@ -201,7 +206,7 @@ impl Instance {
     /// The toxic of that name.
     #[must_use]
     pub fn toxic(&self, name: &str) -> Option<Arc<Setting>> {
-        self.settings.borrow().iter().find(|setting| setting.order.name == name).cloned()
+        self.settings.borrow().toxics.iter().find(|setting| setting.order.name == name).cloned()
     }
 
     /// Sets a toxic, on connections that are open too.
@@ -215,6 +220,23 @@ impl Instance {
         let setting = self.make(order);
         self.put(|settings| settings.push(Arc::clone(&setting)));
         Ok(setting)
+    }
+
+    /// Returns when all links follow the toxics that are in force: they never wait for data without listening for that,
+    /// so it takes microseconds, or as long as the machine is that busy, but not for ever.
+    pub async fn followed(&self) {
+        let now = self.settings.borrow().clone();
+        let all = async {
+            while get(&now.followed_by) < get(&self.counts.links) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        if tokio::time::timeout(FOLLOWED_WITHIN, all).await.is_err() {
+            tracing::warn!(
+                name = self.name,
+                "not all connections follow the toxics yet: the machine is too busy"
+            );
+        }
     }
 
     /// Changes the toxic of the order's name.
@@ -253,9 +275,10 @@ impl Instance {
 
     /// Puts other settings in force: links follow by themselves, nobody is waited for.
     fn put(&mut self, change: impl FnOnce(&mut Vec<Arc<Setting>>)) {
-        let mut settings: Vec<_> = self.settings.borrow().iter().cloned().collect();
+        let mut settings: Vec<_> = self.settings.borrow().toxics.iter().cloned().collect();
         change(&mut settings);
-        self.settings.send_replace(settings.into());
+        let followed_by = AtomicU64::new(0);
+        self.settings.send_replace(Arc::new(InForce { toxics: settings, followed_by }));
     }
 }
 

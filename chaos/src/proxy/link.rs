@@ -5,7 +5,7 @@ use super::alarm::Alarm;
 use super::chain::Chain;
 use super::counts::{self, add};
 use super::postgres::{Mark, Replies, Requests};
-use super::setting::Settings;
+use super::setting::{Setting, Settings};
 use super::splice::Pipe;
 use super::toxic::{End, Item, Piece};
 use crate::clock::now_ns;
@@ -14,6 +14,8 @@ use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -42,11 +44,56 @@ pub struct Link<'a> {
     /// What is done to them.
     pub chain: Chain,
     /// The toxics in force.
-    pub settings: watch::Receiver<Settings>,
+    pub following: Following<'a>,
     /// What passed.
     pub bytes: &'a counts::Bytes,
     /// Who reads along.
     pub observer: Observer,
+}
+
+/// A link as a follower of settings: whoever set something can see when all follow.
+#[derive(Debug)]
+pub struct Following<'a> {
+    settings: watch::Receiver<Settings>,
+    now: Settings,
+    links: &'a AtomicU64,
+}
+
+impl<'a> Following<'a> {
+    /// A link that follows from now on, counted among `links`.
+    pub fn new(mut settings: watch::Receiver<Settings>, links: &'a AtomicU64) -> Self {
+        add(links, 1);
+        let now = settings.borrow_and_update().clone();
+        add(&now.followed_by, 1);
+        Self { settings, now, links }
+    }
+
+    /// Takes on what is in force now.
+    fn update(&mut self) -> &[Arc<Setting>] {
+        let new = self.settings.borrow_and_update().clone();
+        add(&new.followed_by, 1);
+        let old = std::mem::replace(&mut self.now, new);
+        old.followed_by.fetch_sub(1, Ordering::Relaxed);
+        &self.now.toxics
+    }
+
+    fn is_behind(&self) -> bool {
+        self.settings.has_changed().unwrap_or(false)
+    }
+
+    /// Returns when something else is in force.
+    async fn changed(&mut self) -> io::Result<()> {
+        let changed = self.settings.changed().await;
+        // Whoever sets toxics is gone only when the proxy is.
+        changed.map_err(|_| io::Error::new(ErrorKind::ConnectionAborted, "the proxy is gone"))
+    }
+}
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        self.links.fetch_sub(1, Ordering::Relaxed);
+        self.now.followed_by.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a step came to.
@@ -88,7 +135,7 @@ impl Link<'_> {
                         ready = to.writable(), if blocked => ready?,
                         ready = from.readable(), if reads => ready?,
                         rung = ring(&mut alarm, wake), if wake.is_some() => rung?,
-                        changed = self.settings.changed() => gone(changed)?,
+                        changed = self.following.changed() => changed?,
                     }
                     self.follow();
                 }
@@ -98,8 +145,7 @@ impl Link<'_> {
 
     /// Takes on the toxics that are in force now.
     fn follow(&mut self) {
-        let settings = self.settings.borrow_and_update().clone();
-        self.chain.follow(&settings, now_ns());
+        self.chain.follow(self.following.update(), now_ns());
     }
 
     /// Once through: time, write, read.
@@ -107,7 +153,7 @@ impl Link<'_> {
         if let Some(end) = self.chain.cut() {
             return Ok(Step::Done(end));
         }
-        if self.settings.has_changed().unwrap_or(false) {
+        if self.following.is_behind() {
             self.follow();
         }
         let wake = self.chain.pump(now_ns());
@@ -185,7 +231,7 @@ impl Link<'_> {
                     let from = self.from;
                     tokio::select! {
                         ready = from.readable() => ready?,
-                        changed = self.settings.changed() => return gone(changed).map(|()| false),
+                        changed = self.following.changed() => return changed.map(|()| false),
                     }
                     continue;
                 }
@@ -194,7 +240,7 @@ impl Link<'_> {
             if !self.write(&buffer[..count]).await? {
                 return Ok(false);
             }
-            if self.settings.has_changed().unwrap_or(false) {
+            if self.following.is_behind() {
                 return Ok(false);
             }
             if count == buffer.len() {
@@ -219,8 +265,8 @@ impl Link<'_> {
                     let to = self.to;
                     tokio::select! {
                         ready = to.writable() => ready?,
-                        changed = self.settings.changed() => {
-                            gone(changed)?;
+                        changed = self.following.changed() => {
+                            changed?;
                             self.left_over(Bytes::copy_from_slice(bytes));
                             return Ok(false);
                         }
@@ -251,8 +297,8 @@ impl Link<'_> {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         tokio::select! {
                             ready = to.writable() => ready?,
-                            changed = self.settings.changed() => {
-                                gone(changed)?;
+                            changed = self.following.changed() => {
+                                changed?;
                                 self.left_over(pipe.take()?.into());
                                 return Ok(false);
                             }
@@ -261,7 +307,7 @@ impl Link<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            if self.settings.has_changed().unwrap_or(false) {
+            if self.following.is_behind() {
                 return Ok(false);
             }
             match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd())) {
@@ -270,18 +316,13 @@ impl Link<'_> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     tokio::select! {
                         ready = from.readable() => ready?,
-                        changed = self.settings.changed() => return gone(changed).map(|()| false),
+                        changed = self.following.changed() => return changed.map(|()| false),
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
     }
-}
-
-/// Whoever sets toxics is gone only when the proxy is.
-fn gone(changed: Result<(), watch::error::RecvError>) -> io::Result<()> {
-    changed.map_err(|_| io::Error::new(ErrorKind::ConnectionAborted, "the proxy is gone"))
 }
 
 /// Waits with a timer that is made when one is first needed.

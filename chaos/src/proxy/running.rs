@@ -59,23 +59,27 @@ impl Running {
     /// # Errors
     /// The accepting task is gone.
     pub async fn cut(&self, end: End) -> io::Result<usize> {
-        let (answer, answered) = oneshot::channel();
-        self.order(Order::Cut(end, answer)).await?;
-        let (count, told) = answered.await.map_err(|_| gone())?;
+        let (count, told) = self.tell(end).await?;
         let _ = tokio::time::timeout(ENDS_WITHIN, told.closed()).await;
         Ok(count)
     }
 
     /// Stops listening and ends all connections.
     pub async fn stop(self) {
-        let (answer, answered) = oneshot::channel();
-        let told = self.order(Order::Cut(End::Close, answer)).await;
+        let told = self.tell(End::Close).await;
         self.task.abort();
-        // The listener goes with the task, whatever it was doing.
+        // The listener goes with the task.
         let _ = self.task.await;
-        if let (Ok(()), Ok((_, told))) = (told, answered.await) {
+        if let Ok((_, told)) = told {
             let _ = tokio::time::timeout(ENDS_WITHIN, told.closed()).await;
         }
+    }
+
+    /// Tells all connections to end; says how many, and gives what they hold until they have.
+    async fn tell(&self, end: End) -> io::Result<(usize, watch::Sender<Option<End>>)> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Cut(end, answer)).await?;
+        answered.await.map_err(|_| gone())
     }
 
     async fn order(&self, order: Order) -> io::Result<()> {
@@ -128,12 +132,13 @@ impl Accepting {
     }
 
     fn take(&self, client: TcpStream) {
-        let (cut, shared, delay) = (self.cut.subscribe(), Arc::clone(&self.shared), self.delay);
+        let (mut cut, shared, delay) = (self.cut.subscribe(), Arc::clone(&self.shared), self.delay);
         let number = shared.counts.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         add(&shared.counts.open, 1);
         tokio::spawn(async move {
             let _open = Open(Arc::clone(&shared));
-            connection::serve(client, number, delay, shared, cut).await;
+            // `cut` is let go of last: whoever waits for that finds the connection closed and no longer counted.
+            connection::serve(client, number, delay, shared, &mut cut).await;
         });
     }
 }

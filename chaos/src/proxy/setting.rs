@@ -63,8 +63,17 @@ pub struct Setting {
     pub together: Arc<AtomicU64>,
 }
 
-/// All toxics of a proxy, in the order in which they were set.
-pub type Settings = Arc<[Arc<Setting>]>;
+/// All toxics of a proxy at one time, in the order in which they were set.
+#[derive(Debug, Default)]
+pub struct InForce {
+    /// The toxics.
+    pub toxics: Vec<Arc<Setting>>,
+    /// Links that follow these, and no older ones.
+    pub followed_by: AtomicU64,
+}
+
+/// What links follow.
+pub type Settings = Arc<InForce>;
 
 impl Setting {
     /// An order that comes into force.

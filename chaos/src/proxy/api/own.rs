@@ -89,16 +89,22 @@ pub async fn answer(collection: &Collection, method: &Method, route: Route<'_>, 
             let is_taken = |name: &str| instance.toxic(name).is_some();
             let order = decode::order(&decode::object(body)?, Scope::Own, is_taken)?;
             decode::check_protocol(&order, instance.postgres.is_some())?;
-            Reply::json(200, &FullToxic::of(&*instance.add_toxic(order)?))
+            let setting = instance.add_toxic(order)?;
+            instance.followed().await;
+            Reply::json(200, &FullToxic::of(&setting))
         }
         (Route::Toxic(proxy, toxic), &Method::PATCH) => {
             let instance = find(&mut proxies, proxy)?;
             let setting = instance.toxic(toxic).ok_or_else(Problem::no_toxic)?;
             let order = decode::changed_order(&decode::object(body)?, &setting)?;
-            Reply::json(200, &FullToxic::of(&*instance.change_toxic(order)?))
+            let setting = instance.change_toxic(order)?;
+            instance.followed().await;
+            Reply::json(200, &FullToxic::of(&setting))
         }
         (Route::Toxic(proxy, toxic), &Method::DELETE) => {
-            find(&mut proxies, proxy)?.remove_toxic(toxic)?;
+            let instance = find(&mut proxies, proxy)?;
+            instance.remove_toxic(toxic)?;
+            instance.followed().await;
             Ok(Reply::empty(204))
         }
         (Route::Toxic(proxy, toxic), _) => {

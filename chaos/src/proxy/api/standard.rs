@@ -24,6 +24,7 @@ pub async fn reset(collection: &Collection) -> Answer {
     let mut first = None;
     for instance in proxies.values_mut() {
         instance.remove_toxics();
+        instance.followed().await;
         let healed = async {
             instance.set_connect(Connect::Accept).await?;
             instance.start().await
@@ -103,7 +104,9 @@ pub async fn add_toxic(collection: &Collection, proxy: &str, body: &[u8]) -> Ans
     let instance = find(&mut proxies, proxy)?;
     let is_taken = |name: &str| instance.toxic(name).is_some();
     let order = decode::order(&decode::object(body)?, Scope::Standard, is_taken)?;
-    Reply::json(200, &Toxic::of(&*instance.add_toxic(order)?))
+    let setting = instance.add_toxic(order)?;
+    instance.followed().await;
+    Reply::json(200, &Toxic::of(&setting))
 }
 
 pub async fn show_toxic(collection: &Collection, (proxy, toxic): (&str, &str)) -> Answer {
@@ -117,7 +120,9 @@ pub async fn change_toxic(collection: &Collection, (proxy, toxic): (&str, &str),
     let instance = find(&mut proxies, proxy)?;
     let setting = instance.toxic(toxic).filter(|setting| !setting.order.kind.is_own());
     let order = decode::changed_order(&decode::object(body)?, &*setting.ok_or_else(Problem::no_toxic)?)?;
-    Reply::json(200, &Toxic::of(&*instance.change_toxic(order)?))
+    let setting = instance.change_toxic(order)?;
+    instance.followed().await;
+    Reply::json(200, &Toxic::of(&setting))
 }
 
 pub async fn remove_toxic(collection: &Collection, (proxy, toxic): (&str, &str)) -> Answer {
@@ -127,6 +132,7 @@ pub async fn remove_toxic(collection: &Collection, (proxy, toxic): (&str, &str))
         return Err(Problem::no_toxic());
     }
     instance.remove_toxic(toxic)?;
+    instance.followed().await;
     Ok(Reply::empty(204))
 }
 
