@@ -198,7 +198,7 @@ impl Instance {
     /// The toxics in force: upstream ones first, each in the order in which they were set.
     #[must_use]
     pub fn toxics(&self) -> Vec<Arc<Setting>> {
-        let mut settings: Vec<_> = self.settings.borrow().toxics.iter().cloned().collect();
+        let mut settings = self.settings.borrow().toxics.clone();
         settings.sort_by_key(|setting| setting.order.stream.name() == "downstream");
         settings
     }
@@ -275,7 +275,7 @@ impl Instance {
 
     /// Puts other settings in force: links follow by themselves, nobody is waited for.
     fn put(&mut self, change: impl FnOnce(&mut Vec<Arc<Setting>>)) {
-        let mut settings: Vec<_> = self.settings.borrow().toxics.iter().cloned().collect();
+        let mut settings = self.settings.borrow().toxics.clone();
         change(&mut settings);
         let followed_by = AtomicU64::new(0);
         self.settings.send_replace(Arc::new(InForce { toxics: settings, followed_by }));
