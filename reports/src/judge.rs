@@ -8,7 +8,7 @@ use crate::history::History;
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
 use crate::plan::{Model, Plan};
-use crate::recovery::{self, Recovery};
+use crate::recovery::{self, Control, Recovery};
 use crate::validity::{self, Validity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +65,9 @@ pub struct Summary {
     /// What it showed of recovery; `None` when it had no faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// The same load without the faults, where that was run too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     /// Remarks of the harness, one sentence each.
     pub notes: Vec<String>,
 }
@@ -141,6 +144,7 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         levels: run.levels.iter().map(|l| level_summary(l, run.speed)).collect(),
         measures,
         recovery,
+        control: None,
         notes: history.notes.iter().map(|n| n.text.clone()).collect(),
     }
 }

@@ -9,11 +9,12 @@ use crate::joined::Joined;
 use crate::jsonl::ReadError;
 use crate::judge::{Summary, judge};
 use crate::plan::Plan;
+use crate::recovery;
 use crate::render;
 use crate::suite::{Outcome, Suite, SuiteSummary};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The plan, written before anything is started.
@@ -26,6 +27,10 @@ pub const GATES: &str = "gates.json";
 pub const SUITE: &str = "suite.json";
 /// The summary, written last.
 pub const SUMMARY: &str = "summary.json";
+/// The folder of the control run: the same seed and load without the faults.
+pub const CONTROL: &str = "control";
+/// The folder of what the processes of a run wrote.
+const LOGS: &str = "logs";
 /// The report for people, in a browser.
 pub const REPORT: &str = "report.html";
 /// The report for pull requests and job summaries.
@@ -93,7 +98,8 @@ pub enum RunDirError {
 }
 
 /// Judges the run in `dir` and writes `report.html`, `report.md`, `junit.xml`, `samples.csv`, the interval logs and, last,
-/// `summary.json` into it.
+/// `summary.json` into it; of a run that did not pass, also the folder `bundle`. A control run in its folder `control` is
+/// judged before, and put beside it.
 ///
 /// # Errors
 /// [`RunDirError`]: something is missing, unreadable, malformed, or can't be written.
@@ -103,7 +109,11 @@ pub fn judge_dir(dir: &Path) -> Result<Summary, RunDirError> {
     let history = History::parse(HISTORY, &read(dir, HISTORY)?).map_err(format)?;
     let gates: Vec<Gate> = serde_json::from_str(&read(dir, GATES)?)
         .map_err(|source| RunDirError::Gates { path: dir.join(GATES), source })?;
-    let summary = judge(&plan, &history, &gates);
+    let mut summary = judge(&plan, &history, &gates);
+    let control = dir.join(CONTROL);
+    if control.join(PLAN).is_file() {
+        summary.control = Some(recovery::control(&summary, &judge_dir(&control)?));
+    }
     let run = Joined::new(&plan, &history);
 
     remove(dir, SUMMARY)?;
@@ -114,8 +124,44 @@ pub fn judge_dir(dir: &Path) -> Result<Summary, RunDirError> {
     for (file, log) in made("*.hlog", render::hlog::render(&run))? {
         write(dir, file, &log)?;
     }
+    write_bundle(dir, &render::bundle::render(&summary, &run, &log_tails(&dir.join(LOGS))))?;
     write(dir, SUMMARY, made(SUMMARY, render::json::render(&summary))?.as_bytes())?;
     Ok(summary)
+}
+
+/// Writes the failure bundle in the place of an older one; of a run that passed there is none.
+fn write_bundle(dir: &Path, documents: &[(String, String)]) -> Result<(), RunDirError> {
+    let path = dir.join(render::bundle::FOLDER);
+    match fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            return Err(RunDirError::Write { path, source });
+        }
+        _ => {}
+    }
+    if documents.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir(&path).map_err(|source| RunDirError::Write { path: path.clone(), source })?;
+    documents.iter().try_for_each(|(name, text)| write(&path, name, text.as_bytes()))
+}
+
+/// The ends of the logs by name, in the order of their names. What can't be read is left out: it is no reason to have no
+/// report.
+fn log_tails(dir: &Path) -> Vec<(String, String)> {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut tails: Vec<(String, String)> =
+        files.filter_map(|file| Some((file.file_name().into_string().ok()?, tail(&file.path())?))).collect();
+    tails.sort();
+    tails
+}
+
+fn tail(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|m| m.is_file()))?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(render::bundle::LOG_TAIL))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(render::bundle::LOG_TAIL).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Judges the suite in `dir`: the run of every scenario anew, then all of them together. Writes the documents of each,

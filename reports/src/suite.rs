@@ -6,6 +6,7 @@
 use crate::exit_code;
 use crate::gate::Verdict;
 use crate::judge::Summary;
+use crate::recovery::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -122,6 +123,9 @@ pub struct ScenarioSummary {
     pub gates: usize,
     /// Real seconds of load.
     pub load_s: f64,
+    /// Its worst recovery from a fault, for people: `760 ms (engine-killed)`; `None` when it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<String>,
     /// Why it is not green, one sentence each; why it was not run.
     pub reasons: Vec<String>,
 }
@@ -170,6 +174,7 @@ fn scenario(entry: &Entry, summaries: &BTreeMap<String, Summary>) -> ScenarioSum
         gates_passed: 0,
         gates: 0,
         load_s: 0.0,
+        recovered: None,
         reasons: Vec::new(),
     };
     match &entry.outcome {
@@ -195,6 +200,7 @@ fn scenario(entry: &Entry, summaries: &BTreeMap<String, Summary>) -> ScenarioSum
                 gates_passed: summary.gates.iter().filter(|g| g.verdict == Verdict::Pass).count(),
                 gates: summary.gates.len(),
                 load_s: summary.levels.iter().filter_map(|level| level.window_s).sum(),
+                recovered: summary.recovery.as_ref().and_then(crate::render::worst_recovery),
                 reasons: repeated(invalid_before).chain(reasons(summary)).collect(),
                 ..blank
             },
@@ -218,6 +224,14 @@ fn reasons(summary: &Summary) -> Vec<String> {
         let first = c.findings.iter().chain(&c.undecided).next();
         format!("check {}: {}", c.name, first.map_or("nothing to look at", |finding| finding.what.as_str()))
     }));
+    if let Some(recovery) = &summary.recovery {
+        let failing =
+            recovery.injections.iter().filter(|i| i.verdict != Verdict::Pass && i.state != State::NotRun);
+        reasons.extend(failing.map(|i| format!("fault {}: {}", i.label(recovery), i.reason)));
+        if recovery.injections.iter().all(|i| i.state == State::NotRun) {
+            reasons.push("no fault could be injected on this machine".to_owned());
+        }
+    }
     reasons
 }
 

@@ -6,6 +6,8 @@ use crate::statistics;
 
 /// Most stretches: more than that can't be told apart on a page.
 const MOST: u64 = 160;
+/// Most where a picture shows how a fault came and went.
+const MOST_FINE: u64 = 320;
 /// Fewest stretches into which a run is cut when wider ones would hold enough samples for a p99.
 const FEWEST: u64 = 40;
 /// No stretch is shorter, nanoseconds: rates over less are noise.
@@ -42,6 +44,12 @@ impl Timeline {
     pub fn new(began_ns: u64, end_ns: u64) -> Self {
         let length_ns = end_ns.saturating_sub(began_ns).max(1);
         Self { began_ns, length_ns, step_ns: step(length_ns, MOST) }
+    }
+
+    /// The same in up to twice as many stretches: what a fault did is over in seconds.
+    pub fn fine(began_ns: u64, end_ns: u64) -> Self {
+        let whole = Self::new(began_ns, end_ns);
+        Self { step_ns: step(whole.length_ns, MOST_FINE), ..whole }
     }
 
     /// The same run in stretches long enough that a quarter of those with any of these samples (their instants) hold

@@ -4,11 +4,10 @@
 
 mod made;
 
+use made::run_dir::write_run;
 use made::{Made, level, run};
 use shakedown_reports::gate::{Gate, Verdict};
-use shakedown_reports::history::{History, Record};
 use shakedown_reports::judge::Summary;
-use shakedown_reports::plan::{Line, Plan};
 use shakedown_reports::render::terminal::{Options, render};
 use shakedown_reports::rundir::{RunDirError, judge_dir};
 use std::fs;
@@ -28,30 +27,6 @@ fn gates() -> Vec<Gate> {
         gate("wait | p95", "1x/queue_wait_p95_s", 120.0),
         gate("1x <b>under</b> 1 min", "1x/makespan_max_s", 60.0),
     ]
-}
-
-fn lines<T: serde::Serialize>(values: impl IntoIterator<Item = T>) -> String {
-    values.into_iter().map(|v| serde_json::to_string(&v).unwrap() + "\n").collect()
-}
-
-fn write_run(dir: &Path, plan: &Plan, history: &History, gates: &[Gate]) {
-    let templates = plan.templates.iter().cloned().map(Line::Template);
-    let levels = plan.levels.iter().cloned().map(Line::Level);
-    let workflows = plan.workflows.iter().cloned().map(Line::Workflow);
-    fs::write(dir.join("plan.jsonl"), lines(templates.chain(levels).chain(workflows))).unwrap();
-    let h = history.clone();
-    let records = [Record::Header(h.header)]
-        .into_iter()
-        .chain(h.began.into_iter().map(Record::LevelBegan))
-        .chain(h.starts.into_iter().map(Record::Start))
-        .chain(h.executions.into_iter().map(Record::Execution))
-        .chain(h.observed.into_iter().map(Record::Observed))
-        .chain(h.calls.into_iter().map(Record::Call))
-        .chain(h.ended.into_iter().map(Record::LevelEnded))
-        .chain(h.finals.into_iter().map(Record::Final))
-        .chain(h.footer.into_iter().map(Record::Footer));
-    fs::write(dir.join("history.jsonl"), lines(records)).unwrap();
-    fs::write(dir.join("gates.json"), serde_json::to_string(gates).unwrap()).unwrap();
 }
 
 fn run_dir() -> (tempfile::TempDir, Summary) {
@@ -75,6 +50,7 @@ fn every_document_is_there_and_nothing_half_written() {
     names.sort();
     let expected = [
         "api.hlog",
+        "bundle",
         "gates.json",
         "history.jsonl",
         "junit.xml",

@@ -25,6 +25,12 @@ pub struct AllowanceResult {
 
 /// Judges an injection by what its scenario allows.
 pub(super) fn judge(injection: &mut InjectionResult, allow: &Allowance) {
+    let (own, reason) = of_state(injection);
+    if injection.state == State::NotRun {
+        // There is nothing to measure, and the reason says why.
+        (injection.verdict, injection.reason) = (own, reason.unwrap_or_default());
+        return;
+    }
     let mut results = Vec::new();
     for (name, most, reading) in [
         ("first_success_s", allow.first_success_s, &injection.clocks.first_success),
@@ -33,10 +39,10 @@ pub(super) fn judge(injection: &mut InjectionResult, allow: &Allowance) {
         results.extend(most.map(|most| time(name, most, reading)));
     }
     results.extend(allow.lost.map(|most| lost(injection, most)));
-    let (own, reason) = of_state(injection);
     injection.verdict = results.iter().map(|r| r.verdict).chain([own]).max().unwrap_or(Verdict::Unknown);
     let of_allowances = results.iter().filter(|r| r.verdict != Verdict::Pass).map(|r| r.reason.clone());
-    injection.reason = reason.into_iter().chain(of_allowances).collect::<Vec<_>>().join("; ");
+    // What nobody knows to have taken effect, or to be undone, leaves its allowances unknown for that same reason.
+    injection.reason = reason.unwrap_or_else(|| of_allowances.collect::<Vec<_>>().join("; "));
     injection.allowances = results;
 }
 

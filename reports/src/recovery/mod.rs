@@ -5,6 +5,7 @@
 
 mod allowance;
 mod band;
+mod control;
 mod flow;
 mod incident;
 mod loss;
@@ -15,12 +16,14 @@ mod view;
 
 pub use allowance::AllowanceResult;
 pub use band::{Limit, Steady};
+pub use control::{Control, Effect, control};
 pub use loss::{Ledger, LostOperation, OperationKind, Operations};
 pub use probes::Availability;
 pub use reading::Reading;
 
+pub(crate) use flow::Waiting;
 pub(crate) use measures::all as measures;
-pub(crate) use probes::available;
+pub(crate) use probes::{Tick, available, ticks};
 
 use crate::gate::Verdict;
 use crate::history::Calibration;

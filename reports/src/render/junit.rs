@@ -3,9 +3,10 @@
 //! An unknown verdict is a failure of type `unknown`: JUnit has no third value, and "skipped" would let a gate
 //! without evidence through. A check that the plan gives nothing to do is skipped. What XML 1.0 forbids is replaced.
 
-use super::{units, words};
+use super::{recovery, units, words};
 use crate::gate::Verdict;
 use crate::judge::Summary;
+use crate::recovery::State;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 /// The report as JUnit XML.
@@ -42,7 +43,29 @@ pub fn render(summary: &Summary) -> Result<String, quick_junit::SerializeError> 
         validity.add_test_case(case(summary, "validity", &name, verdict, &check.text));
     }
     report.add_test_suites([gates, checks, validity]);
+    report.add_test_suites(faults(summary));
     report.to_string()
+}
+
+/// One case an injection; one that this machine can't do is skipped with its reason.
+fn faults(summary: &Summary) -> Option<TestSuite> {
+    let found = summary.recovery.as_ref()?;
+    let mut faults = TestSuite::new("faults");
+    for injection in &found.injections {
+        let name = injection.label(found);
+        faults.add_test_case(match injection.state {
+            State::NotRun => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(words::clean(&injection.reason));
+                TestCase::new(words::clean(&name), status)
+            }
+            _ => {
+                let text = format!("{}\n{}", injection.reason, recovery::sentence(found, injection));
+                case(summary, "fault", &name, injection.verdict, text.trim_start())
+            }
+        });
+    }
+    Some(faults)
 }
 
 fn case(summary: &Summary, class: &str, name: &str, verdict: Verdict, text: &str) -> TestCase {

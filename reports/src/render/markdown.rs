@@ -1,6 +1,6 @@
 //! `report.md`: the same report for a pull request or a wiki, with every measure and finding.
 
-use super::{terminal, units, words};
+use super::{recovery, terminal, units, words};
 use crate::gate::Verdict;
 use crate::judge::Summary;
 
@@ -22,12 +22,38 @@ pub fn render(summary: &Summary) -> String {
         format!("Again: {}", code(&summary.reproduce())),
         String::new(),
     ];
+    faults(summary, &mut out);
     gates(summary, &mut out);
     levels(summary, &mut out);
     checks(summary, &mut out);
     validity(summary, &mut out);
     measures(summary, &mut out);
     out.join("\n")
+}
+
+/// Faults: what they did in words, row by row, against what was allowed, and the ledger of truth.
+fn faults(summary: &Summary, out: &mut Vec<String>) {
+    let Some(found) = &summary.recovery else { return };
+    let line = |text: String| format!("- {}", escaped(&text));
+    out.extend(found.injections.iter().map(|i| line(recovery::sentence(found, i))));
+    out.push(String::new());
+    let rows = found.injections.iter().map(|i| recovery::row(found, i));
+    table(out, "Recovery", &recovery::HEADER, rows.collect());
+    let each = found.injections.iter().flat_map(|i| [recovery::steps(found, i), recovery::timers(found, i)]);
+    out.extend(each.flatten().map(line));
+    out.extend(found.availability.iter().map(|a| line(recovery::availability(a))));
+    out.push(line(recovery::calibration(found)));
+    out.push(String::new());
+    let allowed = recovery::allowed(found).into_iter().map(|(cells, _)| cells).collect();
+    table(out, "Allowance against measured", &recovery::ALLOWED_HEADER, allowed);
+    table(out, "Ledger of truth", &recovery::LEDGER_HEADER, recovery::ledger(found));
+    out.push(escaped(&recovery::ledger_note(found)));
+    out.push(String::new());
+    if let Some(control) = &summary.control {
+        table(out, "Effect of the faults", &recovery::EFFECT_HEADER, recovery::effects(control));
+        out.push(escaped(&recovery::control_note(control)));
+        out.push(String::new());
+    }
 }
 
 /// A table of texts.

@@ -30,18 +30,32 @@ fn rows(summary: &SuiteSummary) -> Vec<Vec<String>> {
             0 => "-".to_owned(),
             gates => format!("{} of {gates}", scenario.gates_passed),
         };
-        vec![
+        let mut row = vec![
             scenario.name.clone(),
             scenario.covers.join(" "),
             units::value(scenario.load_s.round(), "s"),
             gates,
-            word(scenario).to_owned(),
-        ]
+        ];
+        if with_faults(summary) {
+            row.push(scenario.recovered.clone().unwrap_or_else(|| "-".to_owned()));
+        }
+        row.push(word(scenario).to_owned());
+        row
     };
     summary.scenarios.iter().map(row).collect()
 }
 
-const HEADER: [&str; 5] = ["scenario", "covers", "load", "gates passed", "verdict"];
+/// True when any of the scenarios had a fault to recover from.
+fn with_faults(summary: &SuiteSummary) -> bool {
+    summary.scenarios.iter().any(|s| s.recovered.is_some())
+}
+
+fn header(summary: &SuiteSummary) -> Vec<&'static str> {
+    let mut header = vec!["scenario", "covers", "load", "gates passed"];
+    header.extend(with_faults(summary).then_some("worst recovery"));
+    header.push("verdict");
+    header
+}
 
 /// The end of a suite, for a terminal; `directory` is the suite's, as the reader would open it.
 pub fn terminal(summary: &SuiteSummary, width: usize, directory: &str) -> String {
@@ -49,7 +63,7 @@ pub fn terminal(summary: &SuiteSummary, width: usize, directory: &str) -> String
         words::clean(&format!("{} · suite {} · {}", summary.run, summary.suite, summary.title)),
         String::new(),
     ];
-    let mut all = vec![HEADER.map(str::to_owned).to_vec()];
+    let mut all = vec![header(summary).into_iter().map(str::to_owned).collect::<Vec<_>>()];
     all.extend(rows(summary));
     out.extend(table::lines(&all, width));
     for scenario in &summary.scenarios {
@@ -94,8 +108,8 @@ pub fn markdown(summary: &SuiteSummary) -> String {
         String::new(),
         format!("Again: {}", code(&summary.reproduce())),
         String::new(),
-        format!("| {} |", HEADER.join(" | ")),
-        format!("|{}", " --- |".repeat(HEADER.len())),
+        format!("| {} |", header(summary).join(" | ")),
+        format!("|{}", " --- |".repeat(header(summary).len())),
     ];
     for (row, scenario) in rows(summary).into_iter().zip(&summary.scenarios) {
         let mut cells: Vec<String> = row.iter().map(|text| escaped(text)).collect();

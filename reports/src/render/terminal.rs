@@ -1,6 +1,6 @@
 //! The report at the end of a run, for a terminal.
 
-use super::{table, units, words};
+use super::{recovery, table, units, words};
 use crate::gate::{GateResult, Verdict};
 use crate::judge::{INTERRUPTED_RUN, INVALID_RUN, LevelSummary, Summary};
 
@@ -32,6 +32,7 @@ pub fn render(summary: &Summary, options: &Options) -> String {
         summary.run, summary.scenario, summary.seed, summary.speed, summary.target
     )));
     out.push(String::new());
+    faults(summary, options, &mut out);
     gates(summary, options, &mut out);
     levels(summary, options, &mut out);
     checks(summary, options, &mut out);
@@ -41,6 +42,45 @@ pub fn render(summary: &Summary, options: &Options) -> String {
     out.push(words::clean(&format!("Again:  {}", summary.reproduce())));
     out.push(String::new());
     out.join("\n")
+}
+
+/// One row a fault, what was allowed, and what users and operators want to know in ten seconds.
+fn faults(summary: &Summary, options: &Options, out: &mut Vec<String>) {
+    let Some(found) = &summary.recovery else { return };
+    let mut rows = vec![recovery::HEADER.map(str::to_owned).to_vec()];
+    rows.extend(found.injections.iter().map(|i| recovery::row(found, i)));
+    out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
+    for injection in &found.injections {
+        indented(&recovery::sentence(found, injection), options, out);
+        let more = [recovery::steps(found, injection), recovery::timers(found, injection)];
+        more.into_iter().flatten().for_each(|line| indented(&line, options, out));
+    }
+    out.push(String::new());
+    let allowed = recovery::allowed(found);
+    if !allowed.is_empty() {
+        let mut rows = vec![recovery::ALLOWED_HEADER[..5].iter().map(|h| (*h).to_owned()).collect()];
+        rows.extend(allowed.iter().map(|(cells, _)| cells[..5].to_vec()));
+        out.extend(table::lines(&rows, options.width).into_iter().map(|line| paint_end(line, options)));
+        let why = allowed.iter().filter(|(cells, _)| !cells[5].is_empty());
+        why.for_each(|(cells, _)| indented(&format!("{}: {}", cells[0], cells[5]), options, out));
+        out.push(String::new());
+    }
+    let mut rows = vec![recovery::LEDGER_HEADER.map(str::to_owned).to_vec()];
+    rows.extend(recovery::ledger(found));
+    out.extend(table::lines(&rows, options.width));
+    found.availability.iter().for_each(|a| indented(&recovery::availability(a), options, out));
+    indented(&recovery::calibration(found), options, out);
+    out.push(String::new());
+    control(summary, options, out);
+}
+
+fn control(summary: &Summary, options: &Options, out: &mut Vec<String>) {
+    let Some(control) = &summary.control else { return };
+    let mut rows = vec![recovery::EFFECT_HEADER.map(str::to_owned).to_vec()];
+    rows.extend(recovery::effects(control));
+    out.extend(table::lines(&rows, options.width));
+    indented(&recovery::control_note(control), options, out);
+    out.push(String::new());
 }
 
 fn gates(summary: &Summary, options: &Options, out: &mut Vec<String>) {
@@ -169,7 +209,7 @@ fn paint_end(line: String, options: &Options) -> String {
     if !options.colour {
         return line;
     }
-    for (word, colour) in [("pass", "32"), ("unknown", "33"), ("FAIL", "31")] {
+    for (word, colour) in [("pass", "32"), ("unknown", "33"), ("not run", "33"), ("FAIL", "31")] {
         if let Some(rest) = line.strip_suffix(word).filter(|rest| rest.ends_with(' ')) {
             return format!("{rest}\u{1b}[{colour}m{word}\u{1b}[0m");
         }

@@ -5,6 +5,7 @@
 pub mod chaos;
 pub mod killed_worker;
 pub mod page;
+pub mod run_dir;
 
 use shakedown_reports::history::{
     Call, Execution, FinalTask, FinalWorkflow, Footer, Header, History, LevelEnd, LevelMark, Observed,

@@ -37,7 +37,11 @@ pub fn render(summary: &Summary, run: &Joined<'_>) -> String {
     let title = format!("{}: {}", summary.scenario, super::words::outcome(summary));
     let mut body = Markup::default();
     section::verdict::write(&mut body, &context);
-    page::navigation(&mut body, &PARTS);
+    section::recovery::at_the_top(&mut body, &context);
+    section::verdict::facts(&mut body, &context);
+    let recovery = summary.recovery.as_ref().map(|_| ("recovery", "Recovery"));
+    page::navigation(&mut body, &recovery.into_iter().chain(PARTS).collect::<Vec<_>>());
+    section::recovery::write(&mut body, &context);
     section::gates::write(&mut body, &context);
     section::checks::write(&mut body, &context);
     section::levels::write(&mut body, &context);

@@ -12,8 +12,16 @@ use crate::suite::{ScenarioSummary, SuiteSummary};
 use std::collections::BTreeMap;
 
 const PARTS: [(&str, &str); 2] = [("scenarios", "Scenarios"), ("cases", "Cases")];
-const HEADER: [&str; 7] =
-    ["scenario", "verdict", "exit code", "gates and checks", "workflows", "load lasted", "what is wrong"];
+const HEADER: [&str; 8] = [
+    "scenario",
+    "verdict",
+    "exit code",
+    "gates and checks",
+    "workflows",
+    "load lasted",
+    "worst recovery",
+    "what is wrong",
+];
 
 /// The index as HTML; `runs` are the summaries of the run directories, by name.
 pub fn render(summary: &SuiteSummary, runs: &BTreeMap<String, Summary>) -> String {
@@ -82,7 +90,7 @@ fn scenarios(m: &mut Markup, summary: &SuiteSummary, runs: &BTreeMap<String, Sum
         let run = scenario.directory.as_ref().and_then(|directory| runs.get(directory));
         let mut row = vec![Cell::Made(name), result(scenario)];
         row.push(scenario.exit_code.map_or_else(|| "–".into(), |code| code.to_string().into()));
-        row.extend(run.map_or_else(|| ["–", "–", "–"].map(Cell::from).to_vec(), figures));
+        row.extend(run.map_or_else(|| ["–"; 4].map(Cell::from).to_vec(), figures));
         row.push(run.map_or_else(|| first(&scenario.reasons), wrong).into());
         table.row(row);
     }
@@ -109,6 +117,7 @@ fn figures(run: &Summary) -> Vec<Cell> {
         verdict::counts(run).into(),
         format!("{} of {} completed", sum(|l| l.completed), sum(|l| l.n)).into(),
         units::value(lasted, "s").into(),
+        run.recovery.as_ref().and_then(crate::render::worst_recovery).map_or_else(|| "–".into(), Cell::from),
     ]
 }
 

@@ -94,7 +94,7 @@ impl Lines<'_> {
     }
 }
 
-fn draw_series(m: &mut Markup, series: &Series, x: &Scale, y: &Scale) {
+pub(super) fn draw_series(m: &mut Markup, series: &Series, x: &Scale, y: &Scale) {
     if series.interval.len() > 1 {
         m.leaf("path", &[("class", &"interval"), ("d", &interval_path(&series.interval, x, y))]);
     }

@@ -10,4 +10,5 @@ pub(super) mod frame;
 pub(super) mod gantt;
 pub(super) mod line;
 pub(super) mod scale;
+pub(super) mod stack;
 pub(super) mod whiskers;

@@ -1,11 +1,13 @@
 //! The parts of the report, one a file, and what they all look at.
 
 pub(super) mod checks;
+mod drill;
 pub(super) mod gates;
 pub(super) mod latency;
 pub(super) mod levels;
 pub(super) mod measures;
 pub(super) mod over_time;
+pub(super) mod recovery;
 pub(super) mod resources;
 pub(super) mod tasks;
 pub(super) mod throughput;

@@ -3,6 +3,7 @@
 use super::{Context, class};
 use crate::gate::{GateResult, Verdict};
 use crate::judge::{INTERRUPTED_RUN, INVALID_RUN, Summary};
+use crate::recovery::{InjectionResult, State};
 use crate::render::html::markup::Markup;
 use crate::render::{units, words};
 
@@ -11,7 +12,7 @@ const MOST_PROBLEMS: usize = 12;
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
-/// Writes the head.
+/// Writes the banner.
 pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     let summary = context.summary;
     let banner = format!("banner {}", if summary.validity.valid { class(summary.verdict) } else { "fail" });
@@ -26,7 +27,6 @@ pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
         write_problems(m, summary);
     });
     m.line();
-    facts(m, context);
 }
 
 fn tally(summary: &Summary) -> String {
@@ -65,6 +65,14 @@ pub(in super::super) fn problems(summary: &Summary) -> Vec<(Verdict, String)> {
     found.extend(gates.map(|g| (g.verdict, gate(g))));
     let checks = summary.checks.iter().filter(|c| c.applies && c.verdict != Verdict::Pass);
     found.extend(checks.map(|c| (c.verdict, format!("{}: {}", c.name, words::check(c)))));
+    if let Some(recovery) = &summary.recovery {
+        // What this machine can't do is no problem of a run that showed something else.
+        let nothing = recovery.injections.iter().all(|i| i.state == State::NotRun);
+        let matters =
+            |i: &&InjectionResult| i.verdict != Verdict::Pass && (nothing || i.state != State::NotRun);
+        let injections = recovery.injections.iter().filter(matters);
+        found.extend(injections.map(|i| (i.verdict, format!("{}: {}", i.label(recovery), i.reason))));
+    }
     found.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
     found
 }
@@ -115,7 +123,8 @@ pub(in super::super) fn by_how_much(gate: &GateResult) -> Option<String> {
     Some(format!("{shown} {word} the bound, {} of it", units::value(times, "ratio")))
 }
 
-fn facts(m: &mut Markup, context: &Context<'_>) {
+/// Writes what was run.
+pub(in super::super) fn facts(m: &mut Markup, context: &Context<'_>) {
     let summary = context.summary;
     let workflows: u64 = summary.levels.iter().map(|l| l.n).sum();
     let completed: u64 = summary.levels.iter().map(|l| l.completed).sum();
