@@ -2,6 +2,7 @@
 
 mod doctor;
 mod engine;
+mod heal;
 mod judge;
 mod list;
 mod load;
@@ -28,7 +29,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 passed, 1 a gate or check failed, 2 not enough evidence, 3 the run is invalid, \
-4 wrong arguments or scenario or a missing capability, 5 the tool failed, 130 interrupted.";
+4 wrong arguments or scenario or a missing capability, 5 the tool failed, 6 something could not be healed, \
+130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -36,6 +38,8 @@ enum Command {
     Run(run::Args),
     /// Judge a run directory again.
     Judge(judge::Args),
+    /// Undo what a run left in force.
+    Heal(heal::Args),
     /// Show the suites and scenarios that are compiled in.
     List(list::Args),
     /// Say what this machine has, what it lacks, and what can't run without.
@@ -73,6 +77,7 @@ pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         None => welcome::print(),
         Some(Command::Run(args)) => on_tokio("warn", run::run(args)),
         Some(Command::Judge(args)) => judge::run(&args),
+        Some(Command::Heal(args)) => heal::run(&args),
         Some(Command::List(args)) => list::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Worker(args)) => on_tokio("info", worker::run(args)),

@@ -1,8 +1,14 @@
 //! The processes of a run that are its own: kept running by their supervisors, hurt by faults, told of in the history.
 
+use super::directory::Directory;
 use super::usage::Watcher;
+use crate::failure::{Blame, Result};
 use crate::journal::Journal;
+use crate::program;
+use anyhow::Context as _;
+use shakedown_chaos::guard::Guard;
 use shakedown_chaos::ledger::Ledger;
+use shakedown_chaos::lock::Lock;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::Injection;
 use shakedown_chaos::substrate::local::{self, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision};
@@ -22,6 +28,10 @@ pub struct Cast {
     seen: Arc<Seen>,
     /// Whether a node that ends unasked is started again: only where faults end it is that what a run expects.
     supervision: Supervision,
+    /// Nobody else may hurt a target that we hurt.
+    lock: Option<Lock>,
+    /// Heals when we can't.
+    guard: Option<Guard>,
 }
 
 impl std::fmt::Debug for Cast {
@@ -54,7 +64,38 @@ impl Cast {
         let seen = Arc::new(Seen { journal, watcher, state: Mutex::default() });
         let told = Arc::clone(&seen);
         let sink: local::Sink = Arc::new(move |event| told.take(event));
-        Self { local: Arc::new(Local::new(Arc::new(ledger), injections, sink)), seen, supervision }
+        let local = Arc::new(Local::new(Arc::new(ledger), injections, sink));
+        Self { local, seen, supervision, lock: None, guard: None }
+    }
+
+    /// Makes sure that nobody else hurts `target`, where it is somebody else's too, and that what is in force is healed
+    /// when this process is gone. For runs with faults.
+    ///
+    /// # Errors
+    /// Another run hurts the target, or left it hurt; the guard can't be started.
+    pub fn secure(&mut self, target: Option<&str>, directory: &Directory) -> Result<()> {
+        if let Some(target) = target {
+            self.lock = Some(Lock::take(&std::env::temp_dir(), target, &directory.path).blame_input()?);
+        }
+        let program = program::path().context("cannot find out which program this is, to start its guard")?;
+        let args = ["heal".into(), "--guard".into(), directory.path.clone().into_os_string()];
+        let guard = Guard::start(&program, &args, &directory.logs().join("guard.log"));
+        self.guard = Some(guard.context("the guard of the run can't be started")?);
+        Ok(())
+    }
+
+    /// Ends all nodes in order, and then the guard, when nothing is left in force.
+    ///
+    /// # Errors
+    /// The ledger can't be closed, or the guard does not end.
+    pub async fn close(mut self, grace: Duration) -> anyhow::Result<()> {
+        self.end("", grace).await?;
+        self.local.ledger().close().context("the ledger of faults can't be closed")?;
+        if let Some(guard) = self.guard.take() {
+            tokio::task::spawn_blocking(move || guard.end()).await?.context("the guard of the run")?;
+        }
+        drop(self.lock.take());
+        Ok(())
     }
 
     /// What faults are injected into.

@@ -2,6 +2,7 @@
 
 use super::Stage;
 use super::crew::Crew;
+use super::stop::Stop;
 use super::watchdog::Watchdog;
 use super::{drain, drill};
 use crate::clock;
@@ -127,6 +128,7 @@ async fn look_after(
     let pauses_s = level.open.as_ref().map_or(0.0, Open::length_s);
     let patience = Duration::from_secs_f64(level.drain_s + longest_s + pauses_s) + STANDSTILL;
     let mut watchdog = Watchdog::new(patience, clock::now_ns());
+    let mut stop = Stop::new(stage.order.scenario.stop_when, &stage.directory.path, &stage.directory.logs());
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -153,6 +155,9 @@ async fn look_after(
         }
         if !running {
             return Ok(None);
+        }
+        if let Some(why) = stop.asked() {
+            return Ok(Some(format!("stopped: {why}")));
         }
         if let Some(why) = stage.host.lost() {
             return Ok(Some(why));

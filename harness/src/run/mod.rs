@@ -17,6 +17,7 @@ mod progress;
 mod provision;
 mod settle;
 mod steady;
+mod stop;
 mod usage;
 mod watchdog;
 
@@ -184,7 +185,10 @@ async fn host(
 ) -> Result<Host> {
     let target = place.target.as_deref().unwrap_or("the reference engine of this run");
     let ledger = Ledger::create(&directory.path, target).context("the ledger of faults can't be begun")?;
-    let cast = Cast::new(ledger, plan.schedule.clone(), journal.clone(), sampler.watcher());
+    let mut cast = Cast::new(ledger, plan.schedule.clone(), journal.clone(), sampler.watcher());
+    if !plan.schedule.is_empty() {
+        cast.secure(place.target.as_deref(), directory)?;
+    }
     match &place.target {
         Some(url) => Host::somebody_elses(url, cast),
         None => provision::engine(cast, directory).await,

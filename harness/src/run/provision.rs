@@ -48,7 +48,7 @@ impl Host {
 
     /// Ends the engine in order; a server of somebody else is left alone.
     pub async fn stop(self) -> Result<()> {
-        Ok(self.cast.end("", STOP_WITHIN).await.context("the engine can't be ended")?)
+        Ok(self.cast.close(STOP_WITHIN).await.context("the run can't be ended in order")?)
     }
 }
 
