@@ -20,8 +20,7 @@ pub fn run(_args: &Args) -> Result<u8> {
     suites(&mut page)?;
     writeln!(page, "{:<18} {:>7}  {:<28} what it is", "scenario", "about", "covers")?;
     for name in catalogue::scenario_names() {
-        let (origin, text) = catalogue::scenario(name)?;
-        let scenario = read::parse(name, &text)?;
+        let (origin, scenario) = read::named(name)?;
         let (title, covers) = (scenario.title.clone(), scenario.covers.join(" "));
         let length = length_s(prepare::prepare(scenario, &origin).ok());
         let length = match length {
@@ -48,8 +47,8 @@ fn suites(page: &mut String) -> Result<()> {
         for profile in suite.profiles() {
             let mut length_s = 0.0;
             for member in suite.members(profile) {
-                let (origin, text) = catalogue::scenario(&catalogue::member(&origin, &member.run))?;
-                let order = prepare::prepare(read::parse(&member.run, &text)?, &origin)?;
+                let (origin, scenario) = read::named(&catalogue::member(&origin, &member.run))?;
+                let order = prepare::prepare(scenario, &origin)?;
                 length_s += self::length_s(Some(order)).unwrap_or(0.0);
             }
             let members: Vec<&str> = suite.members(profile).map(|member| member.run.as_str()).collect();

@@ -160,8 +160,7 @@ fn job(name: &str, args: &Args) -> anyhow::Result<Job> {
 
 /// The order of a scenario, and what this machine lacks to run it.
 fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, Option<String>)> {
-    let (mut origin, text) = catalogue::scenario(name)?;
-    let mut scenario = read::parse(name, &text)?;
+    let (mut origin, mut scenario) = read::named(name)?;
     if let Some(own) = scenario.workflow.get_mut("own").filter(|_| args.workflow.is_some()) {
         own.definition = args.workflow.clone();
         own.durations = args.durations.clone();

@@ -158,8 +158,7 @@ mod tests {
     #[test]
     fn every_scenario_that_is_compiled_in_can_be_prepared() {
         for name in catalogue::scenario_names() {
-            let (origin, text) = catalogue::scenario(name).unwrap();
-            let scenario = read::parse(name, &text).unwrap();
+            let (origin, scenario) = read::named(name).unwrap();
             let given = scenario.workflow.values().all(|source| source.definition.is_some());
             assert_eq!(prepare(scenario, &origin).is_ok(), given, "{name}");
         }

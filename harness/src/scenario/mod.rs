@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod distribution;
 pub mod drill;
+mod extend;
 pub mod fault;
 #[cfg(test)]
 mod fuzz;

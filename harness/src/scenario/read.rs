@@ -1,6 +1,7 @@
 //! Strict reading of scenario files: an error names the file, the line, the key, the value and what would be accepted.
 
-use super::{Scenario, validate};
+use super::catalogue::{self, Origin};
+use super::{Scenario, extend, validate};
 use std::fmt;
 
 /// A scenario file that is refused.
@@ -28,6 +29,23 @@ impl fmt::Display for ScenarioError {
         }
         Ok(())
     }
+}
+
+/// Reads a scenario by path or by name, with what it extends.
+///
+/// # Errors
+/// There is no such scenario, or it is refused: see [`parse`].
+pub fn named(name: &str) -> anyhow::Result<(Origin, Scenario)> {
+    let (origin, text) = catalogue::scenario(name)?;
+    let scenario = match extend::whole(name, &text, &origin)? {
+        None => parse(name, &text)?,
+        // Its lines are not those of a file: an error shows the one that its own file has, where it has one.
+        Some(whole) => parse(name, &whole).map_err(|error| ScenarioError {
+            line: text.lines().position(|line| line.trim() == error.text && !error.text.is_empty()).map(|at| at + 1),
+            ..error
+        })?,
+    };
+    Ok((origin, scenario))
 }
 
 /// Reads the text of a scenario file.
