@@ -55,7 +55,9 @@ pub enum CatalogueError {
 pub fn scenario_names() -> impl Iterator<Item = &'static str> {
     EMBEDDED
         .iter()
-        .filter(|(path, text)| path.ends_with(".toml") && !path.ends_with(".part.toml") && !suite::is_suite(text))
+        .filter(|(path, text)| {
+            path.ends_with(".toml") && !path.ends_with(".part.toml") && !suite::is_suite(text)
+        })
         .filter_map(|(path, _)| path.strip_suffix(".toml"))
 }
 

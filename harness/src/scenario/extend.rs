@@ -27,9 +27,12 @@ pub fn whole(file: &str, text: &str, origin: &Origin) -> anyhow::Result<Option<S
             problem,
         })
     };
-    let Value::String(base) = base else { return Err(refuse("extends names a file: \"base.part.toml\"".to_owned())) };
+    let Value::String(base) = base else {
+        return Err(refuse("extends names a file: \"base.part.toml\"".to_owned()));
+    };
     let base_text = catalogue::named_by(origin, &base).with_context(|| format!("{file} extends {base:?}"))?;
-    let mut table: Table = toml::from_str(&base_text).map_err(|error| from_toml(&base, &base_text, &error))?;
+    let mut table: Table =
+        toml::from_str(&base_text).map_err(|error| from_toml(&base, &base_text, &error))?;
     if table.contains_key(KEY) {
         return Err(refuse(format!("{base:?} extends something itself; one step is enough")));
     }

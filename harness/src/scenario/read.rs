@@ -41,7 +41,10 @@ pub fn named(name: &str) -> anyhow::Result<(Origin, Scenario)> {
         None => parse(name, &text)?,
         // Its lines are not those of a file: an error shows the one that its own file has, where it has one.
         Some(whole) => parse(name, &whole).map_err(|error| ScenarioError {
-            line: text.lines().position(|line| line.trim() == error.text && !error.text.is_empty()).map(|at| at + 1),
+            line: text
+                .lines()
+                .position(|line| line.trim() == error.text && !error.text.is_empty())
+                .map(|at| at + 1),
             ..error
         })?,
     };
