@@ -260,8 +260,9 @@ impl<'a> WorkflowRun<'a> {
     ///
     /// A late update is answered with 200 too and dropped, so the answer alone does not tell.
     pub fn is_accepted(&self, execution: &Execution) -> bool {
-        execution.reported == Reported::Completed
-            && execution.outcome != Outcome::Failed
+        // Of work that a killed worker had in hand nobody knows whether it was reported.
+        let cut_off = execution.reported == Reported::Nothing && execution.outcome == Outcome::Unknown;
+        (execution.reported == Reported::Completed && execution.outcome != Outcome::Failed || cut_off)
             && self.task_record(&execution.task_id).is_some_and(|t| {
                 t.status == "COMPLETED" && t.nonce.as_deref() == Some(execution.nonce.as_str())
             })

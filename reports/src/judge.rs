@@ -4,6 +4,7 @@ use crate::bottleneck::{self, Bottleneck};
 use crate::check::{self, CheckResult};
 use crate::exit_code;
 use crate::gate::{self, Gate, GateResult, Verdict};
+use crate::hand_outs;
 use crate::history::History;
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
@@ -103,6 +104,7 @@ pub struct LevelSummary {
 
 /// Judges a run.
 pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
+    let history = &*hand_outs::settled(history);
     let run = Joined::new(plan, history);
     let mut recovery = recovery::judge(&run);
     let mut measures = measure::all(&run);

@@ -23,6 +23,7 @@ mod disturbed;
 pub mod durations;
 pub mod exit_code;
 pub mod gate;
+mod hand_outs;
 pub mod histogram;
 pub mod history;
 pub mod joined;
