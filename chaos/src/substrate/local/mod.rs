@@ -1,10 +1,12 @@
 //! Nodes as child processes of this one, links through a fault proxy that is one of them.
 
+mod capability;
 pub mod kit;
 mod life;
 mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
+pub use capability::{Capability, capabilities};
 pub use life::{Brought, Ended, Readiness};
 pub use supervisor::Supervised;
 
@@ -217,15 +219,16 @@ impl Local {
     }
 
     /// Ends all nodes, the last one first: SIGTERM, then SIGKILL after `grace`; and takes away what was made ready for
-    /// faults. Returns what could not be taken away. Blocks.
-    pub fn stop_all(&self, grace: Duration) -> Vec<String> {
-        let nodes = std::mem::take(&mut *self.nodes());
-        nodes.iter().rev().flat_map(|node| self.take_down(node, grace)).collect()
+    /// faults. What can't be taken away is logged, and stays open in the ledger. Blocks.
+    pub fn stop_all(&self, grace: Duration) {
+        self.retire(&|_| true, grace);
     }
 
-    fn take_down(&self, node: &Supervised, grace: Duration) -> Vec<String> {
+    fn take_down(&self, node: &Supervised, grace: Duration) {
         node.retire(grace);
-        node.kit().clear(&self.ledger)
+        for left in node.kit().clear(&self.ledger) {
+            tracing::warn!("{left}");
+        }
     }
 
     /// The last lines of a node's log, for messages.
@@ -239,9 +242,7 @@ impl Local {
         let (gone, left) = self.nodes().drain(..).partition(|node| which(&node.spec().spec.name));
         *self.nodes() = left;
         let gone: Vec<Arc<Supervised>> = gone;
-        for node in gone.iter().rev() {
-            node.retire(grace);
-        }
+        gone.iter().rev().for_each(|node| self.take_down(node, grace));
     }
 
     fn nodes(&self) -> MutexGuard<'_, Vec<Arc<Supervised>>> {
@@ -293,9 +294,7 @@ impl Substrate for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        for left in self.stop_all(Duration::ZERO) {
-            tracing::warn!("{left}");
-        }
+        self.stop_all(Duration::ZERO);
     }
 }
 

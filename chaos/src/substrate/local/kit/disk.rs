@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long making and mounting a file system may take.
 const MOUNT_WITHIN: Duration = Duration::from_secs(30);
 
+const IN_A_FILE: &str = "ext4 in a file of its own";
+const IN_MEMORY: &str = "tmpfs";
+
 /// A disk of a node's own.
 #[derive(Debug)]
 pub struct Disk {
@@ -84,7 +87,7 @@ impl Disk {
     /// What it is, in words.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        if self.image.is_some() { "ext4 in a file of its own" } else { "tmpfs" }
+        if self.image.is_some() { IN_A_FILE } else { IN_MEMORY }
     }
 
     /// Unmounts it, and leaves what it held in the folder. To be called when the node is gone.
@@ -134,6 +137,12 @@ fn try_one() -> Result<(), String> {
     run(&["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", &folder])
 }
 
+/// What a small disk would be here, if anything can be mounted.
+#[must_use]
+pub fn kind_here() -> &'static str {
+    if can_mount_files() { IN_A_FILE } else { IN_MEMORY }
+}
+
 fn can_mount_files() -> bool {
     let has = |program: &str| {
         ["/sbin", "/usr/sbin", "/bin", "/usr/bin"].iter().any(|f| Path::new(f).join(program).exists())
@@ -159,4 +168,37 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_memory_is_full_when_it_is_full_and_what_it_held_comes_home() {
+        if let Err(not_run) = can_mount() {
+            eprintln!("skipped: {not_run}");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("data");
+        fs::create_dir(&folder).unwrap();
+        let disk = Disk { folder: folder.clone(), image: None, mib: 1 };
+        disk.make(None).unwrap();
+        fs::create_dir(folder.join("deep")).unwrap();
+        fs::write(folder.join("deep/file"), "kept").unwrap();
+        let refused = fs::write(folder.join("large"), vec![0; 2 << 20]).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ENOSPC));
+        disk.bring_home().unwrap();
+        assert_eq!(fs::read_to_string(folder.join("deep/file")).unwrap(), "kept");
+        assert!(Undo::Unmount { folder }.carry_out().unwrap().contains("nothing is mounted"));
+    }
+
+    #[test]
+    fn a_folder_that_holds_anything_is_not_hidden() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("file"), "mine").unwrap();
+        let refused = Disk::plan(place.path(), 16).unwrap_err().to_string();
+        assert!(refused.contains("not empty") || refused.contains("root"), "{refused}");
+    }
 }
