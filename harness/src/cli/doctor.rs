@@ -3,6 +3,7 @@
 use crate::failure::Result;
 use crate::run::machine;
 use anyhow::Context;
+use shakedown_chaos::substrate::local::capabilities;
 use shakedown_reports::exit_code;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,17 @@ fn page(find: &dyn Fn(&str) -> Option<PathBuf>) -> std::result::Result<String, s
             writeln!(page, "{:<20}   get it: {}", "", tool.get_it)?;
         }
     }
+    page.push_str("\nWhat faults on local nodes can use here:\n");
+    for capability in capabilities() {
+        match capability.found {
+            Ok(how) => writeln!(page, "{:<20} {how}", capability.name)?,
+            Err(not_run) => {
+                writeln!(page, "{:<20} no: {}", capability.name, not_run.reason)?;
+                writeln!(page, "{:<20}   without it: {}", "", capability.without)?;
+                writeln!(page, "{:<20}   get it: {}", "", not_run.remedy)?;
+            }
+        }
+    }
     if machine::cores() < 2 {
         page.push_str(
             "\nWith one core, target and load disturb each other: expect runs that are driver-limited.\n",
@@ -109,6 +121,6 @@ mod tests {
         let none = page(&|_| None).unwrap();
         assert!(none.contains("missing: strace") && none.contains("apt-get install strace"), "{none}");
         let all = page(&|program| Some(PathBuf::from("/usr/bin").join(program))).unwrap();
-        assert!(!all.contains("missing"), "{all}");
+        assert!(!all.contains("missing:") && all.contains("limits on memory"), "{all}");
     }
 }
