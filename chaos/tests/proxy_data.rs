@@ -32,18 +32,18 @@ fn a_toxic_comes_and_goes_on_a_live_connection() {
     let upstream = Upstream::echo();
     let mut client = api.proxy("p", upstream.address).connect();
     assert_eq!(ask(&mut client, b"before"), b"before");
-    api.ok("POST", "/proxies/p/toxics", r#"{"type":"latency","attributes":{"latency":100}}"#);
+    api.ok("POST", "/proxies/p/toxics", r#"{"type":"latency","attributes":{"latency":300}}"#);
     let begun = Instant::now();
     assert_eq!(ask(&mut client, b"during"), b"during");
-    assert!(begun.elapsed() >= Duration::from_millis(100));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
     let passed = api.ok("GET", "/x/proxies/p/toxics/latency_downstream", "")["since_set"].clone();
     assert_eq!((passed["links"].as_u64(), passed["sent_bytes"].as_u64()), (Some(1), Some(6)), "{passed}");
     let delay = passed["mean_delay_ms"].as_f64().unwrap();
-    assert!((100.0..250.0).contains(&delay), "how exact it is, the bench says: {passed}");
+    assert!((300.0..900.0).contains(&delay), "how exact it is, the bench says: {passed}");
     api.ok("DELETE", "/proxies/p/toxics/latency_downstream", "");
     let begun = Instant::now();
     assert_eq!(ask(&mut client, b"after"), b"after");
-    assert!(begun.elapsed() < Duration::from_millis(90));
+    assert!(begun.elapsed() < Duration::from_millis(290));
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn four_mebibytes_through_fifty_milliseconds_take_about_fifty() {
     client.read_to_end(&mut answer).unwrap();
     let took = begun.elapsed();
     assert_eq!(answer.len(), 4 << 20);
-    assert!((Duration::from_millis(50)..Duration::from_millis(500)).contains(&took), "{took:?}");
+    assert!((Duration::from_millis(50)..Duration::from_millis(2000)).contains(&took), "{took:?}");
 }
 
 #[test]
