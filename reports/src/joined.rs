@@ -205,18 +205,22 @@ impl<'a> WorkflowRun<'a> {
 
     /// The target's own record of it, when it knows it: of several readings the last that found it.
     pub fn record(&self) -> Option<&'a FinalWorkflow> {
-        self.readings().into_iter().rfind(|f| f.found)
+        let id = self.workflow_id()?;
+        let own = self.finals.iter().copied().filter(|f| f.found && f.workflow_id == id);
+        own.max_by_key(|f| f.reading)
+    }
+
+    /// The last reading of an id, also when the target did not know it any more.
+    pub fn last_reading(&self, workflow_id: &str) -> Option<&'a FinalWorkflow> {
+        let own = self.finals.iter().copied().filter(|f| f.workflow_id == workflow_id);
+        own.max_by_key(|f| f.reading)
     }
 
     /// What was read of it under its own id, in the order of the readings.
     pub fn readings(&self) -> Vec<&'a FinalWorkflow> {
-        self.workflow_id().map(|id| self.readings_of(id)).unwrap_or_default()
-    }
-
-    /// What was read under an id, in the order of the readings.
-    pub fn readings_of(&self, workflow_id: &str) -> Vec<&'a FinalWorkflow> {
-        let of_id = self.finals.iter().copied().filter(|f| f.workflow_id == workflow_id);
-        let mut readings: Vec<&FinalWorkflow> = of_id.collect();
+        let Some(id) = self.workflow_id() else { return Vec::new() };
+        let mut readings: Vec<&FinalWorkflow> =
+            self.finals.iter().copied().filter(|f| f.workflow_id == id).collect();
         readings.sort_by_key(|f| f.reading);
         readings
     }

@@ -147,8 +147,23 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         measures,
         recovery,
         control: None,
-        notes: history.notes.iter().map(|n| n.text.clone()).collect(),
+        notes: notes(history),
     }
+}
+
+/// Remarks in the order in which each came up first; one that came up more often says how often.
+fn notes(history: &History) -> Vec<String> {
+    let mut counted: Vec<(&str, u64)> = Vec::new();
+    let mut at: BTreeMap<&str, usize> = BTreeMap::new();
+    for note in &history.notes {
+        let place = *at.entry(&note.text).or_insert(counted.len());
+        match counted.get_mut(place) {
+            Some((_, n)) => *n += 1,
+            None => counted.push((&note.text, 1)),
+        }
+    }
+    let said = |(text, n): (&str, u64)| if n > 1 { format!("{text} ({n} times)") } else { text.to_owned() };
+    counted.into_iter().map(said).collect()
 }
 
 /// What a gate says when the run can't be trusted (no pass), or not with durations (neither pass nor fail).
@@ -209,7 +224,8 @@ fn level_summary(level: &LevelRun<'_>, speed: f64) -> LevelSummary {
         completed: level.completed().filter(|w| w.started()).count() as u64,
         window_s: level.window_s(),
         slots: level.slots().clone(),
-        bottleneck: bottleneck::find(level, speed),
+        // Probes share their workers with the load: what limits them limits it.
+        bottleneck: (!level.level.probes).then(|| bottleneck::find(level, speed)).flatten(),
     }
 }
 

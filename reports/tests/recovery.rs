@@ -159,6 +159,17 @@ fn a_fault_that_changes_nothing_had_no_visible_impact() {
 }
 
 #[test]
+fn a_start_that_was_not_acknowledged_is_an_impact_though_no_probe_failed() {
+    let (plan, mut history) = drill(&Drill { down: Vec::new(), ..outage(10_000, 600) });
+    let start =
+        history.starts.iter_mut().find(|s| s.level == "chaos" && s.done_ns > 11_000 * made::MS).unwrap();
+    (start.outcome, start.workflow_id) = (shakedown_reports::history::Outcome::Unknown, None);
+    let injection = judged(&(plan, history)).recovery.unwrap().injections.remove(0);
+    assert_eq!((injection.starts_failed, injection.clocks.detect.clone()), (1, Reading::NoImpact));
+    assert!(!injection.without_impact());
+}
+
+#[test]
 fn a_lone_failure_long_after_the_fault_is_not_its_doing() {
     let blip = Drill { down: Vec::new(), probe_fails: |ms| ms == 20_025, ..outage(10_000, 600) };
     assert!(only(&blip).without_impact());

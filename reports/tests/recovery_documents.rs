@@ -9,7 +9,7 @@ use made::chaos::{Drill, MadeFault, drill, kill, outage};
 use made::page::Page;
 use made::run_dir::write_run;
 use shakedown_reports::gate::Verdict;
-use shakedown_reports::history::{Calibration, FaultPhase};
+use shakedown_reports::history::{Calibration, FaultPhase, Note};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::render::{html, junit, markdown, terminal};
@@ -164,4 +164,17 @@ fn a_control_run_stands_beside_and_shows_the_difference() {
     assert!(dir.path().join("control/summary.json").is_file(), "it has its own report");
     let text = fs::read_to_string(dir.path().join("report.md")).unwrap();
     assert!(text.contains("## Effect of the faults") && text.contains("without faults; it passed"));
+}
+
+#[test]
+fn a_remark_that_is_made_again_and_again_is_shown_once() {
+    let (plan, mut history) = drill(&made());
+    let note = |text: &str| Note { at_ns: 0, text: text.into(), data: serde_json::Value::Null };
+    history.notes = vec![
+        note("a start of unknown fate happened"),
+        note("once"),
+        note("a start of unknown fate happened"),
+    ];
+    let notes = judge(&plan, &history, &[]).notes;
+    assert_eq!(notes, ["a start of unknown fate happened (2 times)", "once"]);
 }

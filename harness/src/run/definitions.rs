@@ -7,6 +7,7 @@ use crate::target::conductor::{Conductor, json};
 use crate::target::http::Exchange;
 use anyhow::anyhow;
 use serde_json::{Value, json};
+use shakedown_reports::plan::TaskRules;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Registers everything that `order` starts. What happened that a reader of the run should know is returned.
@@ -131,6 +132,20 @@ fn task_definitions(order: &Order) -> BTreeMap<String, Value> {
         }
     }
     all
+}
+
+/// What the definitions of an order bound, for the checks of a run on our own engine: a server of somebody else may have
+/// definitions of its own, which are left as they are.
+pub fn rules(order: &Order) -> Vec<TaskRules> {
+    let whole = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
+    let rules = |(task_type, definition): (String, Value)| TaskRules {
+        // Conductor's own defaults stand for what a definition leaves out.
+        retry_count: whole(&definition["retryCount"]).unwrap_or(3),
+        retry_delay_s: definition["retryDelaySeconds"].as_f64().unwrap_or(60.0),
+        concurrent_limit: whole(&definition["concurrentExecLimit"]).filter(|limit| *limit > 0),
+        task_type,
+    };
+    task_definitions(order).into_iter().map(rules).collect()
 }
 
 /// What an unregistered task gets: Conductor's own defaults would wait a minute before a retry, and time the whole

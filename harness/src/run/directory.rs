@@ -5,6 +5,7 @@ use super::prepare::Order;
 use crate::journal;
 use crate::plan::Plan;
 use anyhow::Context;
+use shakedown_reports::plan::{Line, TaskRules};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ impl Directory {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn write_inputs(&self, order: &Order, plan: &Plan) -> anyhow::Result<()> {
+    pub fn write_inputs(&self, order: &Order, plan: &Plan, rules: &[TaskRules]) -> anyhow::Result<()> {
         let scenario = toml::to_string(&order.scenario).context("cannot write the scenario as TOML")?;
         self.write("scenario.toml", scenario.as_bytes())?;
         let folder = self.file(inputs::FOLDER);
@@ -87,7 +88,8 @@ impl Directory {
         let path = self.file("plan.jsonl");
         let write = || {
             let mut file = BufWriter::new(File::create(&path)?);
-            plan.lines().try_for_each(|line| journal::write_line(&mut file, &line))?;
+            let rules = rules.iter().cloned().map(Line::TaskRules);
+            plan.lines().chain(rules).try_for_each(|line| journal::write_line(&mut file, &line))?;
             file.flush()
         };
         write().with_context(|| format!("cannot write {}", path.display()))

@@ -81,7 +81,8 @@ pub async fn run(order: &Order, place: &Place, interrupt: &Interrupt) -> Result<
     let stamp = clock::stamp(started_ms);
     let directory = Directory::create(&place.out, &stamp, &order.scenario.name, seed)?;
     let plan = plan::draw(&order.scenario, &order.templates(), seed, &directory.name).blame_input()?;
-    directory.write_inputs(order, &plan)?;
+    let rules = if place.target.is_none() { definitions::rules(order) } else { vec![] };
+    directory.write_inputs(order, &plan, &rules)?;
     let path = directory.file("history.jsonl");
     let unwritable = || format!("cannot write {}", path.display());
     let (journal, writer) = journal::open(&path).with_context(unwritable)?;

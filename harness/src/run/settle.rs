@@ -47,6 +47,10 @@ async fn read_all(stage: &Stage<'_>, starts: &[Start], reading: u32) {
                     silent.store(true, Ordering::Relaxed);
                 }
                 (Outcome::Unknown, _) => settle(stage, start, reading).await,
+                // Under faults a target may say no and do it all the same.
+                (Outcome::Failed, _) if !stage.plan.injections.is_empty() => {
+                    look_for(stage, start, reading).await;
+                }
                 _ => {}
             }
         }
@@ -119,6 +123,23 @@ async fn settle(stage: &Stage<'_>, start: &Start, reading: u32) {
             let why = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
             stage.note("a start of unknown fate stays unknown: the target can't be asked", data(json!(why)));
         }
+    }
+}
+
+/// Asks the target for the correlation id of a start that it refused: there must be nothing.
+async fn look_for(stage: &Stage<'_>, start: &Start, reading: u32) {
+    let Some(name) = stage.plan.template_of(start) else { return };
+    let (_, found) = stage.host.target.correlated(name, &start.correlation_id).await;
+    match found.as_deref() {
+        Some([]) => stage.journal.write(Record::Final(unknown_there(start, "", reading))),
+        Some(workflows) => {
+            for workflow in workflows {
+                let id = &workflow.workflow_id;
+                stage.journal.write(Record::Final(told(start, id, workflow.clone(), reading)));
+            }
+        }
+        // The check says how many were looked for.
+        None => {}
     }
 }
 

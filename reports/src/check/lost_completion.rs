@@ -35,7 +35,7 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
 
 /// What became of an acknowledged completion, by the last reading.
 pub(crate) fn fate(workflow: &WorkflowRun<'_>, execution: &Execution) -> Fate {
-    let Some(whole) = workflow.readings_of(&execution.workflow_id).pop() else {
+    let Some(whole) = workflow.last_reading(&execution.workflow_id) else {
         return Fate::NotRead;
     };
     if !whole.found {

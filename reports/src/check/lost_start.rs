@@ -29,7 +29,7 @@ fn acknowledged_id<'a>(workflow: &WorkflowRun<'a>) -> Option<&'a str> {
 /// what a standby or a repair takes away again is lost too.
 pub(crate) fn fate(workflow: &WorkflowRun<'_>) -> Option<Fate> {
     let id = acknowledged_id(workflow)?;
-    Some(match workflow.readings_of(id).last() {
+    Some(match workflow.last_reading(id) {
         None => Fate::NotRead,
         Some(last) if last.found => Fate::Kept,
         Some(_) => {

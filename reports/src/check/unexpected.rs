@@ -7,7 +7,8 @@ use crate::joined::Joined;
 pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
     for workflow in run.workflows() {
-        let refused = workflow.start.is_none_or(|s| s.outcome == Outcome::Failed);
+        // Of several tries an earlier one may have been taken that was not answered.
+        let refused = workflow.start.is_none_or(|s| s.outcome == Outcome::Failed && s.tries == 1);
         // One that nobody looked for afterwards tells nothing.
         if !refused || workflow.finals.is_empty() {
             continue;

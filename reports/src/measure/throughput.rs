@@ -20,7 +20,10 @@ pub(super) fn measure(level: &LevelRun<'_>, out: &mut Vec<Measure>) {
         |n: &str, count: usize| Measure::plain(name(n), rate(count), count as u64, method, Scale::PER_S);
     out.push(plain("throughput_workflows_per_s", workflows));
     out.push(plain("throughput_tasks_per_s", tasks));
-    out.push(littles_law(level, name("littles_law_error")));
+    // Nobody watches for the ends of probes, so nobody knows how many are in flight.
+    if !level.level.probes {
+        out.push(littles_law(level, name("littles_law_error")));
+    }
 }
 
 /// By how much N differs from X·R (Little's law, in *Operations Research* 9(3), 1961), as a share of N.

@@ -185,6 +185,8 @@ pub(super) fn measure(
         resolution_s: None,
         probes_failed: 0,
         probes: 0,
+        starts_failed: 0,
+        starts: 0,
         max_backlog: None,
         oldest_age_max_s: None,
         lost: None,

@@ -162,7 +162,9 @@ impl Losses {
             refused: with(Outcome::Failed),
             unknown: with(Outcome::Unknown),
             recovered: count(&|w| w.start.is_some_and(|s| s.outcome == Outcome::Unknown) && present(w)),
-            unexpected: count(&|w| w.start.is_none_or(|s| s.outcome == Outcome::Failed) && present(w)),
+            unexpected: count(&|w| {
+                w.start.is_none_or(|s| s.outcome == Outcome::Failed && s.tries == 1) && present(w)
+            }),
             ..self.judged(OperationKind::Start)
         }
     }

@@ -112,6 +112,10 @@ pub struct InjectionResult {
     pub probes_failed: u64,
     /// Probes that were due by then.
     pub probes: u64,
+    /// Starts of the load that were refused or not answered until it had recovered, of all that were due by then.
+    pub starts_failed: u64,
+    /// Starts of the load that were due by then.
+    pub starts: u64,
     /// Most tasks that waited at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_backlog: Option<u64>,
@@ -191,12 +195,13 @@ impl InjectionResult {
         matches!(self.state, State::Done | State::NotHealed)
     }
 
-    /// True when nothing that was looked at left the steady state.
+    /// True when nothing that was looked at left the steady state, and every start was acknowledged.
     pub fn without_impact(&self) -> bool {
         let clocks = &self.clocks;
-        [&clocks.detect, &clocks.first_success, &clocks.throughput, &clocks.recovered]
-            .iter()
-            .all(|clock| matches!(clock, Reading::NoImpact))
+        self.starts_failed == 0
+            && [&clocks.detect, &clocks.first_success, &clocks.throughput, &clocks.recovered]
+                .iter()
+                .all(|clock| matches!(clock, Reading::NoImpact))
     }
 }
 

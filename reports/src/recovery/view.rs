@@ -5,6 +5,7 @@ use super::flow::Waiting;
 use super::incident::{Incident, settled};
 use super::probes::{self, Tick};
 use super::{InjectionResult, Reading};
+use crate::history::Outcome;
 use crate::joined::{Joined, LevelRun};
 use crate::plan::drill::Terms;
 
@@ -130,6 +131,11 @@ impl LevelView<'_> {
         let during = || self.ticks.iter().filter(|t| t.due_ns >= t0 && t.due_ns < over_ns);
         result.probes = during().count() as u64;
         result.probes_failed = during().filter(|t| !t.ok).count() as u64;
+        // One that was sent before and not answered then is one that it cost, too.
+        let starts = self.level.workflows.iter().filter_map(|w| w.start);
+        let during: Vec<_> = starts.filter(|s| s.done_ns >= t0 && s.due_ns < over_ns).collect();
+        result.starts = during.len() as u64;
+        result.starts_failed = during.iter().filter(|s| s.outcome != Outcome::Ok).count() as u64;
     }
 
     /// Completions: no slot that starves, and over the settle window the rate of the band.

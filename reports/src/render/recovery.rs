@@ -66,9 +66,15 @@ pub(super) fn sentence(recovery: &Recovery, injection: &InjectionResult) -> Stri
     };
     let mut said = vec![errors(injection)];
     if injection.without_impact() {
-        let resolution = injection.resolution_s.map(|s| format!(" (probes every {})", units::value(s, "s")));
-        said = vec![format!("no visible impact{}", resolution.unwrap_or_default())];
+        said = vec![format!("no visible impact{}", every(injection))];
     } else {
+        let starts = grouped(injection.starts);
+        said.extend((injection.starts_failed > 0).then(|| {
+            format!(
+                "{} of {starts} starts of the load were not acknowledged",
+                grouped(injection.starts_failed)
+            )
+        }));
         said.push(after("back to full throughput", &injection.clocks.throughput));
         said.push(after("recovered (backlog gone)", &injection.clocks.recovered));
     }
@@ -88,7 +94,7 @@ fn errors(injection: &InjectionResult) -> String {
     let probes =
         format!("{} of {} probes failed", grouped(injection.probes_failed), grouped(injection.probes));
     match (&clocks.detect, &clocks.first_success) {
-        (Reading::NoImpact, _) => "users saw no error".to_owned(),
+        (Reading::NoImpact, _) => format!("no probe failed{}", every(injection)),
         (Reading::At { s: from }, Reading::At { s: to }) => {
             format!("users saw errors for {} ({probes})", units::value((to - from).max(0.0), "s"))
         }
@@ -97,6 +103,11 @@ fn errors(injection: &InjectionResult) -> String {
         }
         _ => "what users saw is not known".to_owned(),
     }
+}
+
+/// ` (one every 50 ms)`: what is shorter than that need not show.
+fn every(injection: &InjectionResult) -> String {
+    injection.resolution_s.map_or(String::new(), |s| format!(" (probes every {})", units::value(s, "s")))
 }
 
 fn after(what: &str, reading: &Reading) -> String {
