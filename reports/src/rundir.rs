@@ -149,6 +149,7 @@ fn write_bundle(dir: &Path, documents: &[(String, String)]) -> Result<(), RunDir
 /// report.
 fn log_tails(dir: &Path) -> Vec<(String, String)> {
     let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = files.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
     let mut tails: Vec<(String, String)> =
         files.filter_map(|file| Some((file.file_name().into_string().ok()?, tail(&file.path())?))).collect();
     tails.sort();

@@ -55,8 +55,13 @@ impl Timeline {
     /// The same run in stretches long enough that a quarter of those with any of these samples (their instants) hold
     /// enough for a p99; failing that for a p95, or for a p50; failing that as it is.
     pub fn for_tails(&self, at_ns: impl Iterator<Item = u64>) -> Self {
+        self.for_tails_in(at_ns, FEWEST)
+    }
+
+    /// The same in as few stretches as are asked for.
+    pub fn for_tails_in(&self, at_ns: impl Iterator<Item = u64>, fewest: u64) -> Self {
         let counts = self.counts(at_ns);
-        let longest = step(self.length_ns, FEWEST) / self.step_ns;
+        let longest = step(self.length_ns, fewest) / self.step_ns;
         let merges = || (0..8).map(|doubled| 1u64 << doubled).take_while(|m| *m <= longest.max(1));
         let holds = |needed: u64, merge: u64| {
             let filled: Vec<u64> =

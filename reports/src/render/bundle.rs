@@ -1,6 +1,6 @@
 //! The failure bundle: what a person needs who was sent a run that did not pass, and nothing else.
 
-use super::{recovery, units, words};
+use super::{recovery, words};
 use crate::gate::Verdict;
 use crate::history::{Execution, FinalTask};
 use crate::joined::{Joined, TERMINAL, WorkflowRun};
@@ -96,7 +96,7 @@ fn cover(
     if summary.recovery.is_some() {
         out.push("- faults.jsonl: the injections as they were planned".to_owned());
     }
-    let tail = units::value(LOG_TAIL as f64 / 1024.0 / 1024.0, "MiB");
+    let tail = format!("{} KiB", LOG_TAIL / 1024);
     out.extend(logs.iter().map(|(name, _)| format!("- log-{}: its last {tail}", words::clean(name))));
     out.push(String::new());
     out.join("\n")

@@ -18,6 +18,8 @@ use crate::timeline::Timeline;
 
 /// Of a level so many times longer than what a fault took, each fault has a picture of its own too.
 const ZOOM_FROM: f64 = 12.0;
+/// Fewest stretches for the tails of the response: a few points of a p99 tell more than none.
+const FEWEST_TAILS: u64 = 10;
 /// Most faults that have one.
 const MOST_ZOOMS: usize = 12;
 
@@ -170,7 +172,7 @@ impl<'a> Drill<'a> {
             shifted(of_stretches(name, colour, stroke, timeline, values.into_iter()), begins_s)
         };
         let percentile = |q: f64| move |d: &Distribution| d.percentile(q).value.map(|ns| ns / 1e9);
-        let tails = timeline.for_tails(samples.iter().map(|s| s.0));
+        let tails = timeline.for_tails_in(samples.iter().map(|s| s.0), FEWEST_TAILS);
         let all = vec![
             series("p50", 0, Stroke::Line, timeline, &percentile(0.5)),
             series("p99", 1, Stroke::Line, &tails, &percentile(0.99)),
