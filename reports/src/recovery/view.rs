@@ -128,10 +128,10 @@ impl LevelView<'_> {
         let back = [&result.clocks.recovered, &result.clocks.first_success];
         let over_s = back.iter().filter_map(|c| c.at_least_s()).fold(0.0, f64::max);
         let over_ns = t0.saturating_add((over_s * 1e9) as u64).max(limit_ns).min(until_ns);
-        let during = || self.ticks.iter().filter(|t| t.due_ns >= t0 && t.due_ns < over_ns);
+        // What was sent before and not yet answered is hurt by it, too.
+        let during = || self.ticks.iter().filter(|t| t.known_ns >= t0 && t.due_ns < over_ns);
         result.probes = during().count() as u64;
         result.probes_failed = during().filter(|t| !t.ok).count() as u64;
-        // One that was sent before and not answered then is one that it cost, too.
         let starts = self.level.workflows.iter().filter_map(|w| w.start);
         let during: Vec<_> = starts.filter(|s| s.done_ns >= t0 && s.due_ns < over_ns).collect();
         result.starts = during.len() as u64;
