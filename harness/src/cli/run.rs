@@ -144,17 +144,21 @@ fn job(name: &str, args: &Args) -> anyhow::Result<Job> {
         suite.profiles().join(", ")
     );
     let seed = args.seed.unwrap_or(suite.seed);
-    let ready = |member: &Member| {
+    let ready = |(member, number): (&Member, u32)| {
+        let seed = seed + u64::from(number);
         let (order, lacks) = order(&catalogue::member(&origin, &member.run), args, Some(seed))?;
-        Ok(Ready { name: member.run.clone(), order, lacks })
+        let name = if member.seeds == 1 { member.run.clone() } else { format!("{} seed {seed}", member.run) };
+        Ok(Ready { name, order, lacks })
     };
+    let members =
+        suite.members(profile).flat_map(|member| (0..member.seeds).map(move |number| (member, number)));
     Ok(Job::Suite(SuiteOrder {
         name: suite.suite.clone(),
         title: suite.title.clone(),
         profile: profile.to_owned(),
         seed,
         again: again(name, args, seed),
-        members: suite.members(profile).map(ready).collect::<anyhow::Result<_>>()?,
+        members: members.map(ready).collect::<anyhow::Result<_>>()?,
     }))
 }
 

@@ -20,7 +20,9 @@ use std::time::Duration;
 /// Name of the engine's node.
 pub const ENGINE: &str = "engine";
 /// How often in a row a node that faults may hit is started again before it is given up.
-const STARTS_AT_MOST: u32 = 20;
+const STARTS_AT_MOST: u32 = 200;
+/// How long after its end: what systemd waits unless it is told otherwise (`RestartSec=`).
+const START_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The nodes of a run.
 pub struct Cast {
@@ -59,7 +61,7 @@ impl Cast {
     pub fn new(ledger: Ledger, injections: Vec<Injection>, journal: Journal, watcher: Watcher) -> Self {
         let supervision = match injections.is_empty() {
             true => Supervision::Never,
-            false => Supervision::Again { after: Duration::ZERO, at_most: STARTS_AT_MOST },
+            false => Supervision::Again { after: START_AGAIN_AFTER, at_most: STARTS_AT_MOST },
         };
         let seen = Arc::new(Seen { journal, watcher, state: Mutex::default() });
         let told = Arc::clone(&seen);

@@ -3,6 +3,7 @@
 use super::Stage;
 use super::crew::{Crew, Processes};
 use crate::run::directory::Directory;
+use crate::scenario::validate::drill::WORKERS;
 use crate::workers::assignment::Assignments;
 use crate::workers::spec::{READY, WorkSpec, share};
 use crate::workers::tail::Tail;
@@ -38,7 +39,7 @@ pub async fn hire(stage: &Stage<'_>) -> anyhow::Result<Crew> {
     for number in 1..=count {
         let numbered = Role::Worker(Which::Number(number));
         let named = pools.iter().map(|pool| Role::Worker(Which::Named(pool.clone())));
-        let spec = process(stage, stage.host.target.base(), number, count)?;
+        let spec = process(stage, stage.host.base(WORKERS), number, count)?;
         stage.host.cast.add(spec, [numbered].into_iter().chain(named).collect(), None).await?;
     }
     let tail = Tail::new(&stage.directory.logs(), PREFIX);

@@ -11,6 +11,7 @@ use crate::load::child::{self, LoadChild};
 use crate::load::spec::{Definition, LoadSpec, Shape, ToStart};
 use crate::plan::{Plan, critical_path_s};
 use crate::scenario::units::RealTime;
+use crate::scenario::validate::drill::CLIENTS;
 use crate::workers::real_ns;
 use anyhow::Context;
 use shakedown_chaos::drill::Drill;
@@ -189,7 +190,7 @@ fn spec(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadSpec> {
     let definition = |name: &&str| Definition { name: (*name).to_owned(), version: version(name) };
     let (concurrency, waves) = (level.concurrency, level.waves);
     Ok(LoadSpec {
-        base: stage.host.target.base().to_owned(),
+        base: stage.host.base(CLIENTS).to_owned(),
         run: stage.directory.name.clone(),
         level: level.name.clone(),
         definitions: names.iter().map(definition).collect(),

@@ -11,6 +11,7 @@ mod hire;
 mod inputs;
 pub mod interrupt;
 mod level;
+mod links;
 pub mod machine;
 pub mod prepare;
 mod progress;

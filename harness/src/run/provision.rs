@@ -2,12 +2,14 @@
 
 use super::cast::{Cast, ENGINE};
 use super::directory::Directory;
+use super::links;
 use crate::failure::{Blame, Result};
 use crate::program;
 use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::substrate::local::{Ready, Spec};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +24,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub struct Host {
     /// Its client.
     pub target: Conductor,
+    /// Where those connect who do so over a link that faults are on, by the link's name.
+    links: BTreeMap<String, String>,
     /// The processes of the run.
     pub cast: Cast,
     ours: bool,
@@ -33,7 +37,12 @@ impl Host {
     /// # Errors
     /// The URL isn't one.
     pub fn somebody_elses(url: &str, cast: Cast) -> Result<Self> {
-        Ok(Self { target: Conductor::new(url).blame_input()?, cast, ours: false })
+        Ok(Self { target: Conductor::new(url).blame_input()?, links: BTreeMap::new(), cast, ours: false })
+    }
+
+    /// Base URL of the REST API for those who connect over a link: the target's own, where no fault is on it.
+    pub fn base(&self, link: &str) -> &str {
+        self.links.get(link).map_or_else(|| self.target.base(), String::as_str)
     }
 
     /// True when the harness started the reference engine itself.
@@ -70,8 +79,10 @@ pub async fn engine(cast: Cast, directory: &Directory) -> Result<Host> {
         ready: Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN }),
     };
     let ready = cast.add(spec, vec![Role::Engine], Some(data)).await?;
-    let target = Conductor::new(ready.text.trim()).context("the engine told no address")?;
-    Ok(Host { target, cast, ours: true })
+    let url = ready.text.trim();
+    let target = Conductor::new(url).context("the engine told no address")?;
+    let links = links::make(&cast, url, directory).await?;
+    Ok(Host { target, links, cast, ours: true })
 }
 
 /// A folder of its own for the engine's files, so that a fault can give it a disk of its own.

@@ -30,6 +30,18 @@ pub struct Member {
     /// The profile that runs it: `--profile soak`.
     #[serde(default = "quick")]
     pub profile: String,
+    /// It is run with so many seeds: the suite's, and those that follow it.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub seeds: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(seeds: &u32) -> bool {
+    *seeds == 1
 }
 
 fn quick() -> String {
@@ -66,6 +78,9 @@ pub fn parse(file: &str, text: &str) -> Result<Suite, ScenarioError> {
     for (at, member) in suite.scenario.iter().enumerate() {
         if suite.scenario.iter().take(at).any(|earlier| earlier.run == member.run) {
             return refuse(format!("{:?} is there twice", member.run));
+        }
+        if !(1..=10_000).contains(&member.seeds) {
+            return refuse(format!("{:?}: seeds = {}: accepted is 1 to 10000", member.run, member.seeds));
         }
     }
     Ok(suite)
@@ -109,6 +124,7 @@ mod tests {
             ("suite = \"s\"", "suite = \"a/b\"", "is not a name"),
             ("load/soak", "load/main", "twice"),
             ("seed = 1", "seed = -1", "seed"),
+            ("profile = \"soak\"", "seeds = 0", "1 to 10000"),
             ("title = \"t\"\n", "", "missing field `title`"),
         ] {
             let error = parse("s.toml", &GOOD.replacen(from, to, 1)).unwrap_err().to_string();

@@ -10,8 +10,10 @@ use shakedown_chaos::schedule::{self, Scope};
 use shakedown_reports::plan::Stage;
 use std::time::Duration;
 
-/// Links that a run has when a fault is on one of them.
-pub const LINKS: [&str; 2] = ["clients", "workers"];
+/// The link over which load and probes reach the target.
+pub const CLIENTS: &str = "clients";
+/// The link over which workers reach the target.
+pub const WORKERS: &str = "workers";
 /// More processes than this share a machine for no purpose.
 const MOST_PROCESSES: u32 = 64;
 
@@ -138,6 +140,6 @@ pub fn roles(scenario: &Scenario) -> Vec<Role> {
             _ => None,
         }));
     }
-    roles.extend(LINKS.map(|link| Role::Link(link.to_owned())));
+    roles.extend([CLIENTS, WORKERS].map(|link| Role::Link(link.to_owned())));
     roles
 }
