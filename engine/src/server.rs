@@ -2,7 +2,7 @@
 
 use crate::api::{self, Api};
 use crate::clock;
-use crate::store::{self, StoreUrl};
+use crate::store::{self, Opened, StoreUrl};
 use crate::writer::{Handle, Writer, WriterError};
 use std::future::Future;
 use std::io::Write;
@@ -54,10 +54,24 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), EngineError> {
+    let opened = store::open(&options.store).map_err(WriterError::from)?;
+    serve_opened(opened, Box::new(clock::steady()), options, shutdown).await
+}
+
+/// The same on a store that is open already, and a clock of the caller's.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_opened(
+    opened: Opened,
+    time: Box<dyn Fn() -> u64 + Send>,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), EngineError> {
     let listen = |why| EngineError::Listen { address: options.listen, why };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let (api, mut ended) = start_writer(&options)?;
+    let (api, mut ended) = start_writer(opened, time, &options)?;
     let handle = api.writer.clone();
     let (stop, stopping) = watch::channel(false);
     let router = api::routes(api);
@@ -91,9 +105,12 @@ pub async fn serve(
 type Ended = oneshot::Receiver<Result<(), WriterError>>;
 
 /// The writer has a thread of its own: it waits for the disk.
-fn start_writer(options: &Options) -> Result<(Api, Ended), EngineError> {
-    let (store, archive) = store::open(&options.store).map_err(WriterError::from)?;
-    let writer = Writer::open((store, Arc::clone(&archive)), Box::new(clock::steady()), options.retention)?;
+fn start_writer(
+    (store, archive): Opened,
+    time: Box<dyn Fn() -> u64 + Send>,
+    options: &Options,
+) -> Result<(Api, Ended), EngineError> {
+    let writer = Writer::open((store, Arc::clone(&archive)), time, options.retention)?;
     tracing::info!(store = %options.store, frames = writer.position(), "replayed the journal");
     let (handle, requests) = Handle::channel();
     let api = Api { writer: handle, archive, metrics: writer.metrics() };

@@ -26,6 +26,10 @@ pub struct Args {
     /// A Conductor server to load, instead of the reference engine.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    /// The program that is started as the engine (`PROGRAM engine --listen ADDR --store URL`), instead of this one: another
+    /// version of it.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "target")]
+    engine: Option<PathBuf>,
     /// Run the scenarios of a suite that belong to this profile (quick unless it is said; soak takes long).
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -75,7 +79,7 @@ enum Job {
 pub async fn run(args: Args) -> Result<u8> {
     // All of them are read before the first is run: a slip in the last one shows at once.
     let jobs = jobs(&args)?;
-    let place = Place { out: args.out.clone(), target: args.target.clone() };
+    let place = Place { out: args.out.clone(), target: args.target.clone(), engine: args.engine.clone() };
     let interrupt =
         Interrupt::listen("interrupted; ending the run and judging what there is (again: end at once)")?;
     let manner = Manner { json: args.json, repeat_invalid: args.repeat_invalid };
@@ -203,6 +207,8 @@ fn again(name: &str, args: &Args, seed: u64) -> Vec<String> {
     option("--duration-column", args.duration_column.as_ref());
     option("--profile", args.profile.as_ref());
     option("--target", args.target.as_ref());
+    let engine = args.engine.as_ref().map(|program| program.display().to_string());
+    option("--engine", engine.as_ref());
     option("--speed", speed.as_ref());
     args.set.iter().for_each(|set| option("--set", Some(set)));
     option("--seed", Some(&seed.to_string()));

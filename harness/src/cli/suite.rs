@@ -59,7 +59,7 @@ pub async fn run(order: &SuiteOrder, place: &Place, interrupt: &Interrupt, manne
     let directory = Directory::create_suite(&place.out, &stamp, &order.name, order.seed)?;
     let mut suite = begun(order, &directory.name);
     rundir::write_suite_file(&directory.path, &suite)?;
-    let inside = Place { out: directory.path.clone(), target: place.target.clone() };
+    let inside = Place { out: directory.path.clone(), ..place.clone() };
     let mut summaries = BTreeMap::new();
     for (at, member) in order.members.iter().enumerate() {
         if interrupt.is_asked() {

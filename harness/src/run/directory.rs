@@ -6,6 +6,7 @@ use crate::journal;
 use crate::plan::Plan;
 use anyhow::Context;
 use shakedown_reports::plan::{Line, TaskRules};
+use shakedown_reports::rundir::CONTROL;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,19 @@ impl Directory {
             }
         }
         anyhow::bail!("a hundred runs began in this second in {}; wait a second", out.display())
+    }
+
+    /// Makes the directory of its control run, inside of it.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn control(&self) -> anyhow::Result<Self> {
+        let path = self.file(CONTROL);
+        let made = Self { name: format!("{}-{CONTROL}", self.name), path };
+        for folder in [&made.path, &made.logs()] {
+            fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        Ok(made)
     }
 
     /// A file in it.

@@ -49,6 +49,8 @@ pub struct Place {
     pub out: PathBuf,
     /// The server to load; `None`: the reference engine, started for the run.
     pub target: Option<String>,
+    /// The program that is the engine, instead of this one.
+    pub engine: Option<PathBuf>,
 }
 
 /// What the phases share.
@@ -77,18 +79,28 @@ struct Ending {
 /// Input that is refused, a target that can't be loaded, or the tool failed. If a run directory was made by then,
 /// the footer of its history says why there is nothing to judge.
 pub async fn run(order: &Order, place: &Place, interrupt: &Interrupt) -> Result<PathBuf> {
-    let seed = order.scenario.seed;
-    let started_ms = clock::wall_ms();
-    let stamp = clock::stamp(started_ms);
-    let directory = Directory::create(&place.out, &stamp, &order.scenario.name, seed)?;
+    let stamp = clock::stamp(clock::wall_ms());
+    let directory = Directory::create(&place.out, &stamp, &order.scenario.name, order.scenario.seed)?;
+    recorded(order, place, interrupt, &directory).await?;
+    let wanted = order.scenario.recovery.is_some_and(|recovery| recovery.control);
+    if wanted && !order.scenario.fault.is_empty() && !interrupt.is_asked() {
+        // The same seed and load without the faults: what they did is the difference.
+        recorded(&order.without_faults(), place, interrupt, &directory.control()?).await?;
+    }
+    Ok(directory.path)
+}
+
+/// Runs an order into a run directory that was made for it.
+async fn recorded(order: &Order, place: &Place, interrupt: &Interrupt, directory: &Directory) -> Result<()> {
+    let (seed, started_ms) = (order.scenario.seed, clock::wall_ms());
     let plan = plan::draw(&order.scenario, &order.templates(), seed, &directory.name).blame_input()?;
     let rules = if place.target.is_none() { definitions::rules(order) } else { vec![] };
     directory.write_inputs(order, &plan, &rules)?;
     let path = directory.file("history.jsonl");
     let unwritable = || format!("cannot write {}", path.display());
     let (journal, writer) = journal::open(&path).with_context(unwritable)?;
-    journal.write(Record::Header(header(order, place, &directory, started_ms)));
-    let ending = phases(order, &plan, &directory, place, journal.clone(), interrupt).await;
+    journal.write(Record::Header(header(order, place, directory, started_ms)));
+    let ending = phases(order, &plan, directory, place, journal.clone(), interrupt).await;
     let reason = match &ending {
         Ok(ending) => ending.cut_short.clone(),
         Err(failure) => Some(failure.to_string()),
@@ -108,7 +120,7 @@ pub async fn run(order: &Order, place: &Place, interrupt: &Interrupt) -> Result<
         // failure itself is what counts, so one of the reports is not told.
         let _ = shakedown_reports::rundir::judge_dir(&directory.path);
     }
-    ending.map(|_| directory.path)
+    ending.map(|_| ())
 }
 
 /// The phases, in their order. Whatever was started is gone when this returns, however it returns.
@@ -193,7 +205,7 @@ async fn host(
     }
     match &place.target {
         Some(url) => Host::somebody_elses(url, cast),
-        None => provision::engine(cast, directory).await,
+        None => provision::engine(cast, directory, place.engine.as_deref()).await,
     }
 }
 

@@ -43,6 +43,18 @@ pub struct Order {
 }
 
 impl Order {
+    /// The same load without its faults, and without the gates on them.
+    pub fn without_faults(&self) -> Self {
+        let mut calm = self.clone();
+        let of_fault = |measure: &str| {
+            let prefix = measure.split_once('/').map(|(prefix, _)| prefix);
+            self.scenario.fault.iter().any(|fault| Some(fault.name.as_str()) == prefix)
+        };
+        calm.scenario.gate.retain(|gate| !of_fault(&gate.measure));
+        calm.scenario.fault.clear();
+        calm
+    }
+
     /// The templates, by the scenario's name for them.
     pub fn templates(&self) -> BTreeMap<String, Template> {
         self.workflows.iter().map(|(name, one)| (name.clone(), one.template.clone())).collect()

@@ -11,7 +11,7 @@ use shakedown_chaos::role::Role;
 use shakedown_chaos::substrate::local::{Ready, Spec};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Opening a store and binding a port; a long replay has its own time on top of that in no scenario yet.
@@ -65,8 +65,9 @@ impl Host {
 ///
 /// # Errors
 /// The engine does not come up.
-pub async fn engine(cast: Cast, directory: &Directory) -> Result<Host> {
-    let program = program::path().context("cannot find out which program this is, to start it as engine")?;
+pub async fn engine(cast: Cast, directory: &Directory, other: Option<&Path>) -> Result<Host> {
+    let ours = || program::path().context("cannot find out which program this is, to start it as engine");
+    let program = other.map_or_else(ours, |other| Ok(other.to_owned()))?;
     let data = data_folder(directory)?;
     let store = format!("sqlite:{}", data.join("engine.db").display());
     let listen = format!("127.0.0.1:{}", free_port().context("there is no free port on 127.0.0.1")?);

@@ -1,0 +1,67 @@
+//! The engine with a defect below its API: what the harness's checks must find. Never for anything else.
+//!
+//! `broken engine --listen ADDR --store sqlite:PATH`, as the engine is started; the environment variable `DEFECT` says
+//! what is wrong with it: `early` answers before the sync (what is appended reaches the disk a second later), `forget`
+//! never lets a timer fire.
+
+use shakedown_engine::store::{self, AppendError, Apply, Store, StoreError};
+use shakedown_engine::{Options, StoreUrl, clock, server};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How many batches are answered before they are written.
+const BEHIND: usize = 200;
+
+/// A store that says "done" and does it later.
+struct Early {
+    inner: Box<dyn Store>,
+    waiting: VecDeque<(u64, Vec<u8>)>,
+}
+
+impl Store for Early {
+    fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
+        self.waiting.push_back((position, frame.to_vec()));
+        match self.waiting.len() > BEHIND {
+            true => self.waiting.pop_front().map_or(Ok(()), |(at, frame)| self.inner.append(at, &frame)),
+            false => Ok(()),
+        }
+    }
+
+    fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {
+        self.inner.replay(apply)
+    }
+
+    // What is not written yet can't be forgotten, and this one forgets nothing else either.
+    fn forget(&mut self, _: u64) {}
+}
+
+fn argument(name: &str) -> String {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1).unwrap_or_else(|| panic!("{name} is missing: this is started like the engine"))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url: StoreUrl = argument("--store").parse()?;
+    let options = Options { listen: argument("--listen").parse()?, store: url.clone(), retention: None };
+    let (inner, archive) = store::open(&url)?;
+    let defect = std::env::var("DEFECT").unwrap_or_default();
+    let opened: store::Opened = match defect.as_str() {
+        "early" => (Box::new(Early { inner, waiting: VecDeque::new() }), archive),
+        "forget" => (inner, archive),
+        other => return Err(format!("DEFECT={other:?}: accepted is early or forget").into()),
+    };
+    let begun_ms = clock::now_ms();
+    let time: Box<dyn Fn() -> u64 + Send> = match defect.as_str() {
+        // Time goes on by a thousandth: records have their order, and no timer ever comes to its end.
+        "forget" => Box::new(move || begun_ms + clock::now_ms().saturating_sub(begun_ms) / 1_000),
+        _ => Box::new(clock::steady()),
+    };
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let shutdown = async move {
+        terminated.recv().await;
+        // The rest would be written by nobody: it ends as it is.
+        tokio::time::sleep(Duration::ZERO).await;
+    };
+    Ok(server::serve_opened(opened, time, options, shutdown).await?)
+}

@@ -1,0 +1,81 @@
+//! Engines with a defect below their API: each is found by the check that the defect belongs to, and a sound one is not.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+#[path = "shakedown/mod.rs"]
+mod program;
+
+use program::run_directory;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::tempdir;
+
+/// A steady stream of short tasks, and one fault in the middle of it.
+fn scenario(fault: &str) -> String {
+    format!(
+        "name = \"broken\"\ntitle = \"x\"\nseed = 1\nspeed = 600\nshared_cpu = true\n\
+         [workers]\nprocesses = 2\n[timers]\nresponse_timeout = \"1 s\"\nretry_delay = \"100 ms\"\n\
+         [workflow.short]\ndefinition = \"workflows/short.json\"\ndurations = \"workflows/short.csv\"\n\
+         [workflow.probe]\ndefinition = \"workflows/probe.json\"\ndurations = \"workflows/probe.csv\"\n\
+         [probes]\nworkflow = \"probe\"\n[recovery]\nbaseline = \"1 s\"\nsettle = \"500 ms\"\n\
+         [[level]]\nname = \"load\"\nworkflow = \"short\"\nmode = \"open\"\nin_flight_cap = 5000\n\
+         stages = [{{ rate_per_s = 150, for = \"5 s\" }}]\nslots = 20\ndrain = \"4 s\"\n[[fault]]\n{fault}"
+    )
+}
+
+const ENGINE_KILLED: &str = "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"engine\"\nat = \"3 s\"\n";
+const WORKER_KILLED: &str =
+    "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"worker\"\nafter = { event = \"begun\", nth = 300 }\n";
+
+/// The engine's example, which is built with the tests of the workspace.
+fn broken() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_shakedown")).parent().unwrap().join("examples/broken");
+    assert!(beside.is_file(), "{} is missing: cargo build --release -p shakedown-engine --examples", beside.display());
+    beside
+}
+
+/// The verdicts of the checks, by name, with the number of findings.
+fn checks(fault: &str, defect: Option<&str>) -> Vec<(String, String, usize)> {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join("broken.toml"), scenario(fault)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
+    command.current_dir(folder.path()).args(["run", "broken.toml"]);
+    if let Some(defect) = defect {
+        command.arg("--engine").arg(broken()).env("DEFECT", defect);
+    }
+    let ended = command.output().unwrap();
+    let directory = run_directory(folder.path()).unwrap_or_else(|| panic!("{ended:?}"));
+    let summary = fs::read(directory.join("summary.json")).unwrap_or_else(|_| panic!("{ended:?}"));
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    let of = |check: &Value| {
+        let text = |key: &str| check[key].as_str().unwrap().to_owned();
+        (text("name"), text("verdict"), check["findings"].as_array().unwrap().len())
+    };
+    summary["checks"].as_array().unwrap().iter().filter(|check| check["applies"] == true).map(of).collect()
+}
+
+fn failed(checks: &[(String, String, usize)]) -> Vec<&str> {
+    checks.iter().filter(|(_, verdict, _)| verdict == "fail").map(|(name, ..)| name.as_str()).collect()
+}
+
+#[test]
+fn an_engine_that_answers_before_the_sync_loses_what_it_acknowledged_and_is_found_out() {
+    let checks = checks(ENGINE_KILLED, Some("early"));
+    assert!(failed(&checks).contains(&"lost_start"), "{checks:?}");
+}
+
+#[test]
+fn an_engine_that_forgets_its_timers_leaves_workflows_stuck_and_is_found_out() {
+    let checks = checks(WORKER_KILLED, Some("forget"));
+    assert!(failed(&checks).contains(&"stuck"), "{checks:?}");
+}
+
+#[test]
+fn a_sound_engine_under_the_same_faults_is_not_accused() {
+    for fault in [ENGINE_KILLED, WORKER_KILLED] {
+        let checks = checks(fault, None);
+        assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+    }
+}
