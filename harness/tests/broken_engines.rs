@@ -26,13 +26,16 @@ fn scenario(fault: &str) -> String {
 }
 
 const ENGINE_KILLED: &str = "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"engine\"\nat = \"3 s\"\n";
-const WORKER_KILLED: &str =
-    "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"worker\"\nafter = { event = \"begun\", nth = 300 }\n";
+const WORKER_KILLED: &str = "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"worker\"\nafter = { event = \"begun\", nth = 300 }\n";
 
 /// The engine's example, which is built with the tests of the workspace.
 fn broken() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_shakedown")).parent().unwrap().join("examples/broken");
-    assert!(beside.is_file(), "{} is missing: cargo build --release -p shakedown-engine --examples", beside.display());
+    assert!(
+        beside.is_file(),
+        "{} is missing: cargo build --release -p shakedown-engine --examples",
+        beside.display()
+    );
     beside
 }
 
