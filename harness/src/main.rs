@@ -10,6 +10,7 @@ mod plan;
 mod program;
 mod run;
 mod scenario;
+mod shrink;
 mod target;
 mod workers;
 

@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<u8> {
 /// # Errors
 /// The run can't be read, or the reports can't be written.
 pub fn report(directory: &Path, json: bool) -> Result<Summary> {
-    let summary = rundir::judge_dir(directory).map_err(blame)?;
+    let summary = quietly(directory)?;
     let text = if json {
         // What summary.json holds, on one line: several scenarios give one line each.
         serde_json::to_string(&summary).context("the summary can't be written as JSON")? + "\n"
@@ -56,6 +56,14 @@ pub fn report(directory: &Path, json: bool) -> Result<Summary> {
     };
     super::print_out(&text)?;
     Ok(summary)
+}
+
+/// Judges `directory` and writes its reports, and prints nothing.
+///
+/// # Errors
+/// The run can't be read, or the reports can't be written.
+pub fn quietly(directory: &Path) -> Result<Summary> {
+    rundir::judge_dir(directory).map_err(blame)
 }
 
 /// Prints the end of a suite, or its summary as one line of JSON.

@@ -9,6 +9,7 @@ mod load;
 mod print;
 mod proxy;
 mod run;
+mod shrink;
 mod suite;
 mod welcome;
 mod work;

@@ -1,7 +1,7 @@
 //! `shakedown run`: scenarios, run one after another and judged.
 
-use super::judge;
 use super::suite::{self, Manner, Ready, SuiteOrder};
+use super::{judge, shrink};
 use crate::failure::{Blame, Result};
 use crate::run::interrupt::Interrupt;
 use crate::run::prepare::{self, Order};
@@ -37,6 +37,10 @@ pub struct Args {
     /// nothing is known of the target. The suite's report names every such run.
     #[arg(long, value_name = "N", default_value_t = 0)]
     repeat_invalid: usize,
+    /// When a scenario with faults fails, look for the smallest schedule that still does: it is played again with fewer
+    /// and shorter faults, each schedule until three of five runs have failed.
+    #[arg(long)]
+    shrink: bool,
     /// Replace a value of the scenario, e.g. level.10x.waves=2; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -89,7 +93,7 @@ pub async fn run(args: Args) -> Result<u8> {
             break;
         }
         let (name, ended) = match job {
-            Job::Scenario(order) => (&order.scenario.name, one(order, &place, &interrupt, args.json).await),
+            Job::Scenario(order) => (&order.scenario.name, one(order, &place, &interrupt, &args).await),
             Job::Suite(order) => (&order.name, suite::run(order, &place, &interrupt, manner).await),
         };
         codes.push(match ended {
@@ -108,9 +112,13 @@ pub async fn run(args: Args) -> Result<u8> {
     Ok(exit_code::worst(codes))
 }
 
-async fn one(order: &Order, place: &Place, interrupt: &Interrupt, json: bool) -> Result<u8> {
+async fn one(order: &Order, place: &Place, interrupt: &Interrupt, args: &Args) -> Result<u8> {
     let directory = run::run(order, place, interrupt).await?;
-    Ok(judge::report(&directory, json)?.exit_code)
+    let code = judge::report(&directory, args.json)?.exit_code;
+    if args.shrink && code == exit_code::FAILED && !order.scenario.fault.is_empty() {
+        shrink::run(order, place, interrupt, &directory).await?;
+    }
+    Ok(code)
 }
 
 fn jobs(args: &Args) -> Result<Vec<Job>> {

@@ -90,6 +90,14 @@ pub async fn run(order: &Order, place: &Place, interrupt: &Interrupt) -> Result<
     Ok(directory.path)
 }
 
+/// The injections that a run of `order` would make.
+///
+/// # Errors
+/// Its plan can't be drawn.
+pub fn schedule(order: &Order) -> Result<Vec<shakedown_chaos::schedule::Injection>> {
+    Ok(plan::draw(&order.scenario, &order.templates(), order.scenario.seed, "").blame_input()?.schedule)
+}
+
 /// Runs an order into a run directory that was made for it.
 async fn recorded(order: &Order, place: &Place, interrupt: &Interrupt, directory: &Directory) -> Result<()> {
     let (seed, started_ms) = (order.scenario.seed, clock::wall_ms());
