@@ -205,8 +205,13 @@ impl<'a> WorkflowRun<'a> {
 
     /// The target's own record of it, when it knows it: of several readings the last that found it.
     pub fn record(&self) -> Option<&'a FinalWorkflow> {
-        let id = self.workflow_id()?;
-        let own = self.finals.iter().copied().filter(|f| f.found && f.workflow_id == id);
+        self.record_under(self.workflow_id()?)
+    }
+
+    /// The target's own record under an id, when it knows it. A start that made two workflows has one for each, and what
+    /// was done for one of them says nothing of the other.
+    pub fn record_under(&self, workflow_id: &str) -> Option<&'a FinalWorkflow> {
+        let own = self.finals.iter().copied().filter(|f| f.found && f.workflow_id == workflow_id);
         own.max_by_key(|f| f.reading)
     }
 

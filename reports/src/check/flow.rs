@@ -7,17 +7,17 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
     for workflow in run.workflows() {
         for execution in &workflow.executions {
+            let record = workflow.record_under(&execution.workflow_id);
             let carries = workflow.template.task(&execution.reference).map_or(&[][..], |t| &t.carries);
             for before in carries {
-                let accepted = workflow
-                    .record()
+                let accepted = record
                     .and_then(|r| r.tasks.iter().find(|t| t.reference == *before && t.status == "COMPLETED"))
                     .and_then(|t| t.nonce.as_deref());
                 evidence.looked();
                 let given = execution.after.get(before).map(String::as_str);
                 let task = Some(execution.reference.as_str());
                 match (given, accepted) {
-                    (_, None) if workflow.record().is_none() => {
+                    (_, None) if record.is_none() => {
                         evidence.undecided(
                             workflow.label(),
                             task,

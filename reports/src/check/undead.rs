@@ -3,6 +3,7 @@
 use super::Evidence;
 use crate::history::FinalWorkflow;
 use crate::joined::{Joined, TERMINAL, WorkflowRun};
+use std::collections::BTreeSet;
 
 /// A hand-out can have left the target before the workflow ended and be read after it was seen ended; by the
 /// harness's clock only what is later than this is certain.
@@ -11,9 +12,12 @@ const IN_FLIGHT_NS: u64 = 1_000_000_000;
 pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
     for workflow in run.workflows() {
-        let Some(record) = workflow.record() else { continue };
-        went_back(workflow, record, &mut evidence);
-        if TERMINAL.contains(&record.status.as_str()) {
+        if let Some(record) = workflow.record() {
+            went_back(workflow, record, &mut evidence);
+        }
+        let ids: BTreeSet<&str> = workflow.finals.iter().map(|f| f.workflow_id.as_str()).collect();
+        let told = ids.into_iter().filter_map(|id| workflow.record_under(id));
+        for record in told.filter(|r| TERMINAL.contains(&r.status.as_str())) {
             evidence.looked();
             records(workflow, record, &mut evidence);
             hand_outs(workflow, record, &mut evidence);
@@ -41,7 +45,7 @@ fn records(workflow: &WorkflowRun<'_>, record: &FinalWorkflow, evidence: &mut Ev
 }
 
 fn hand_outs(workflow: &WorkflowRun<'_>, record: &FinalWorkflow, evidence: &mut Evidence) {
-    for execution in &workflow.executions {
+    for execution in workflow.executions.iter().filter(|e| e.workflow_id == record.workflow_id) {
         let by_target =
             record.ended_ms > 0 && execution.poll_count <= 1 && execution.server_started_ms > record.ended_ms;
         let seen_ended = workflow
