@@ -5,7 +5,7 @@ use crate::check::{self, CheckResult};
 use crate::exit_code;
 use crate::gate::{self, Gate, GateResult, Verdict};
 use crate::hand_outs;
-use crate::history::History;
+use crate::history::{Calibration, History};
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
 use crate::plan::{Model, Plan};
@@ -69,6 +69,9 @@ pub struct Summary {
     /// The same load without the faults, where that was run too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
+    /// How far this machine's figures are off; `None` when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Remarks of the harness, one sentence each.
     pub notes: Vec<String>,
 }
@@ -147,6 +150,7 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         measures,
         recovery,
         control: None,
+        calibration: history.calibration.clone(),
         notes: notes(history),
     }
 }

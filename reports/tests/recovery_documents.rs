@@ -80,6 +80,29 @@ fn a_run_without_faults_shows_nothing_of_them() {
     assert!(!terminal::render(&summary, &terminal::Options::default()).contains("calibrate"));
 }
 
+fn calibrated() -> Calibration {
+    Calibration {
+        made_ms: 0,
+        outage_error_ms: 31.0,
+        probe_interval_ms: 50.0,
+        percentile_error: 0.002,
+        planted: 20,
+        found: 20,
+        invented: 0,
+    }
+}
+
+#[test]
+fn a_run_without_faults_tells_how_far_off_its_figures_are_where_that_is_known() {
+    let (plan, mut history) = made::run(&[made::level("1x", 6)]);
+    history.calibration = Some(calibrated());
+    let summary = judge(&plan, &history, &[]);
+    let page = Page::read(&html::render(&summary, &Joined::new(&plan, &history)));
+    assert!(page.says("percentiles to 0.2 %") && !page.says("faults"), "{:?}", page.texts);
+    assert!(markdown::render(&summary).contains("percentiles to 0.2 %"), "{}", markdown::render(&summary));
+    assert_eq!(summary.calibration, history.calibration);
+}
+
 #[test]
 fn the_terminal_has_a_row_a_fault_and_how_far_off_the_figures_are() {
     let (plan, mut history) = drill(&made());
@@ -93,15 +116,7 @@ fn the_terminal_has_a_row_a_fault_and_how_far_off_the_figures_are() {
     assert!(text.contains("configured timers restart delay 100 ms = 100 ms; measured: recovered 730 ms"));
     assert!(text.contains("not calibrated on this machine: run `shakedown calibrate`"));
     assert!(text.contains("availability by probes: 97.5 %"), "{text}");
-    history.calibration = Some(Calibration {
-        made_ms: 0,
-        outage_error_ms: 31.0,
-        probe_interval_ms: 50.0,
-        percentile_error: 0.002,
-        planted: 20,
-        found: 20,
-        invented: 0,
-    });
+    history.calibration = Some(calibrated());
     assert!(shown(&history).contains("planted outages were told to 31 ms"));
 }
 

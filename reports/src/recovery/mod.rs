@@ -26,7 +26,6 @@ pub(crate) use measures::all as measures;
 pub(crate) use probes::{Tick, available, ticks};
 
 use crate::gate::Verdict;
-use crate::history::Calibration;
 use crate::joined::Joined;
 use crate::plan::drill::{ConfiguredTimer, Terms};
 use serde::{Deserialize, Serialize};
@@ -46,9 +45,6 @@ pub struct Recovery {
     pub availability: Vec<Availability>,
     /// What was asked for, what was acknowledged, and what became of it.
     pub ledger: Ledger,
-    /// How far this machine's figures are off; `None` when nobody looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<Calibration>,
     /// The worst of the injections that were tried; unknown when none was.
     pub verdict: Verdict,
 }
@@ -253,6 +249,5 @@ pub fn judge(run: &Joined<'_>) -> Option<Recovery> {
         injections,
         availability: probes::availability(run),
         ledger: losses.ledger(run),
-        calibration: run.history.calibration.clone(),
     })
 }

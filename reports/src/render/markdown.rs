@@ -42,7 +42,7 @@ fn faults(summary: &Summary, out: &mut Vec<String>) {
     let each = found.injections.iter().flat_map(|i| [recovery::steps(found, i), recovery::timers(found, i)]);
     out.extend(each.flatten().map(line));
     out.extend(found.availability.iter().map(|a| line(recovery::availability(a))));
-    out.push(line(recovery::calibration(found)));
+    out.push(line(recovery::calibration(summary.calibration.as_ref())));
     out.push(String::new());
     let allowed = recovery::allowed(found).into_iter().map(|(cells, _)| cells).collect();
     table(out, "Allowance against measured", &recovery::ALLOWED_HEADER, allowed);
@@ -148,6 +148,10 @@ fn validity(summary: &Summary, out: &mut Vec<String>) {
     if let Some(reason) = &summary.validity.durations_unknown {
         out.push(format!("Durations can't be judged: {}", escaped(reason)));
         out.push(String::new());
+    }
+    // A run with faults says it beside its clocks, also when nobody has calibrated.
+    if let Some(calibration) = summary.calibration.as_ref().filter(|_| summary.recovery.is_none()) {
+        out.push(format!("- {}", escaped(&recovery::calibration(Some(calibration)))));
     }
     out.extend(summary.notes.iter().map(|note| format!("- note: {}", escaped(note))));
     out.push(String::new());

@@ -2,6 +2,7 @@
 
 use super::{units, words};
 use crate::gate::Verdict;
+use crate::history::Calibration;
 use crate::recovery::{Availability, Control, InjectionResult, Operations, Reading, Recovery, State};
 
 /// Columns of the table of injections; [`row`] fills them.
@@ -199,8 +200,8 @@ pub(super) fn availability(of: &Availability) -> String {
 }
 
 /// How far this machine's figures are off.
-pub(super) fn calibration(recovery: &Recovery) -> String {
-    match &recovery.calibration {
+pub(super) fn calibration(found: Option<&Calibration>) -> String {
+    match found {
         None => "not calibrated on this machine: run `shakedown calibrate`".to_owned(),
         Some(found) => format!(
             "calibrated: planted outages were told to {}, percentiles to {}, and {} of {} planted breaches were found \

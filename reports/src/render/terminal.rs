@@ -69,7 +69,7 @@ fn faults(summary: &Summary, options: &Options, out: &mut Vec<String>) {
     rows.extend(recovery::ledger(found));
     out.extend(table::lines(&rows, options.width));
     found.availability.iter().for_each(|a| indented(&recovery::availability(a), options, out));
-    indented(&recovery::calibration(found), options, out);
+    indented(&recovery::calibration(summary.calibration.as_ref()), options, out);
     out.push(String::new());
     control(summary, options, out);
 }

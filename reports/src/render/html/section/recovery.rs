@@ -3,6 +3,7 @@
 use super::drill::Drill;
 use super::{Context, badge, plain_badge, section};
 use crate::gate::Verdict;
+use crate::history::Calibration;
 use crate::recovery::{InjectionResult, Recovery, State};
 use crate::render::html::markup::Markup;
 use crate::render::html::table::{Cell, Table};
@@ -25,7 +26,7 @@ pub(in super::super) fn at_the_top(m: &mut Markup, context: &Context<'_>) {
 pub(in super::super) fn write(m: &mut Markup, context: &Context<'_>) {
     let Some(recovery) = &context.summary.recovery else { return };
     section(m, "recovery", "Recovery", |m| {
-        injections(m, recovery);
+        injections(m, recovery, context.summary.calibration.as_ref());
         allowances(m, recovery);
         ledger(m, recovery);
         control(m, context);
@@ -68,7 +69,7 @@ fn state(injection: &InjectionResult) -> Markup {
     }
 }
 
-fn injections(m: &mut Markup, recovery: &Recovery) {
+fn injections(m: &mut Markup, recovery: &Recovery, calibration: Option<&Calibration>) {
     let resolution = recovery.injections.iter().filter_map(|i| i.resolution_s).reduce(f64::max);
     let resolution = resolution.map_or(String::new(), |s| {
         format!("; detect and first success are told to the {:.0} ms between probes", s * 1e3)
@@ -88,7 +89,7 @@ fn injections(m: &mut Markup, recovery: &Recovery) {
     let notes = each.flat_map(|i| [told::steps(recovery, i), told::timers(recovery, i)]).flatten();
     let notes = notes
         .chain(recovery.availability.iter().map(told::availability))
-        .chain([told::calibration(recovery)]);
+        .chain([told::calibration(calibration)]);
     m.within("ul", &[("class", &"reading")], |m| {
         notes.take(60).for_each(|note| m.element("li", &[], &words::clipped(&note, 400)));
     });

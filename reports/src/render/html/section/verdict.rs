@@ -5,7 +5,7 @@ use crate::gate::{GateResult, Verdict};
 use crate::judge::{INTERRUPTED_RUN, INVALID_RUN, Summary};
 use crate::recovery::{InjectionResult, State};
 use crate::render::html::markup::Markup;
-use crate::render::{units, words};
+use crate::render::{recovery, units, words};
 
 /// Most problems that are listed at the top; the tables below have all.
 const MOST_PROBLEMS: usize = 12;
@@ -135,6 +135,7 @@ pub(in super::super) fn facts(m: &mut Markup, context: &Context<'_>) {
         summary.speed,
         units::value(summary.speed, "s")
     );
+    let calibration = summary.calibration.as_ref().map_or(String::new(), |c| recovery::calibration(Some(c)));
     let facts = [
         ("run", summary.run.clone()),
         ("target", summary.target.clone()),
@@ -151,6 +152,7 @@ pub(in super::super) fn facts(m: &mut Markup, context: &Context<'_>) {
         ("seed", summary.seed.to_string()),
         ("machine", machine.join(", ")),
         ("shakedown", summary.version.clone()),
+        ("calibration", calibration),
     ];
     m.within("dl", &[("class", &"facts")], |m| {
         for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
