@@ -1,5 +1,6 @@
 //! `shakedown`: loads a workflow orchestrator, and says in numbers and with a verdict whether it may be released.
 
+mod calibrate;
 mod cli;
 mod clock;
 mod draw;

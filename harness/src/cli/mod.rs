@@ -1,5 +1,6 @@
 //! The command line: one args struct a subcommand, each in a file of its own.
 
+mod calibrate;
 mod doctor;
 mod engine;
 mod heal;
@@ -10,6 +11,7 @@ mod print;
 mod proxy;
 mod run;
 mod shrink;
+mod stand_in;
 mod suite;
 mod welcome;
 mod work;
@@ -41,6 +43,8 @@ enum Command {
     Judge(judge::Args),
     /// Undo what a run left in force.
     Heal(heal::Args),
+    /// Plant outages, delays and breaches in a stand-in, and say how far off the reports are on this machine.
+    Calibrate(calibrate::Args),
     /// Show the suites and scenarios that are compiled in.
     List(list::Args),
     /// Say what this machine has, what it lacks, and what can't run without.
@@ -60,6 +64,12 @@ enum Command {
     /// Run one level of load (started by `run`).
     #[command(hide = true)]
     Load(load::Args),
+    /// Run the calibration's stand-in for a Conductor server (started by `calibrate`).
+    #[command(hide = true)]
+    CalibrationTarget(stand_in::Args),
+    /// Begin or end an outage of the stand-in (a fault of the calibration's scenarios).
+    #[command(hide = true)]
+    CalibrationOutage(stand_in::OutageArgs),
     /// Run one process of workers (started by `run`).
     #[command(hide = true)]
     Work(work::Args),
@@ -79,6 +89,9 @@ pub fn dispatch(arguments: impl Iterator<Item = OsString>) -> Result<u8> {
         Some(Command::Run(args)) => on_tokio("warn", run::run(args)),
         Some(Command::Judge(args)) => judge::run(&args),
         Some(Command::Heal(args)) => heal::run(&args),
+        Some(Command::Calibrate(args)) => on_tokio("warn", calibrate::run(args)),
+        Some(Command::CalibrationTarget(args)) => on_tokio("info", stand_in::run(args)),
+        Some(Command::CalibrationOutage(args)) => on_tokio("warn", stand_in::outage(args)),
         Some(Command::List(args)) => list::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Worker(args)) => on_tokio("info", worker::run(args)),

@@ -22,6 +22,7 @@ mod stop;
 mod usage;
 mod watchdog;
 
+use crate::calibrate::kept;
 use crate::clock;
 use crate::failure::{Blame, Result};
 use crate::journal::{self, Journal};
@@ -108,6 +109,9 @@ async fn recorded(order: &Order, place: &Place, interrupt: &Interrupt, directory
     let unwritable = || format!("cannot write {}", path.display());
     let (journal, writer) = journal::open(&path).with_context(unwritable)?;
     journal.write(Record::Header(header(order, place, directory, started_ms)));
+    if let Some(calibration) = kept::of_this_machine(&place.out) {
+        journal.write(Record::Calibration(calibration));
+    }
     let ending = phases(order, &plan, directory, place, journal.clone(), interrupt).await;
     let reason = match &ending {
         Ok(ending) => ending.cut_short.clone(),

@@ -51,14 +51,33 @@ pub enum CatalogueError {
     },
 }
 
+/// Folder of the scenarios that only `shakedown calibrate` can run: they need its stand-in.
+const CALIBRATION: &str = "calibration/";
+
 /// Names of the scenarios that are compiled in, as `run` takes them: `load/main`.
 pub fn scenario_names() -> impl Iterator<Item = &'static str> {
     EMBEDDED
         .iter()
         .filter(|(path, text)| {
-            path.ends_with(".toml") && !path.ends_with(".part.toml") && !suite::is_suite(text)
+            let is_part = path.ends_with(".part.toml") || path.starts_with(CALIBRATION);
+            path.ends_with(".toml") && !is_part && !suite::is_suite(text)
         })
         .filter_map(|(path, _)| path.strip_suffix(".toml"))
+}
+
+/// A scenario of the calibration.
+///
+/// # Errors
+/// There is none of that name.
+pub fn calibration(name: &str) -> Result<(Origin, String), CatalogueError> {
+    let path = format!("{CALIBRATION}{name}.toml");
+    let missing = || CatalogueError::Missing {
+        what: "scenario of the calibration",
+        name: name.to_owned(),
+        hint: ", nor compiled in".to_owned(),
+    };
+    let text = embedded(&path).ok_or_else(missing)?;
+    Ok((Origin::Embedded(path), text.to_owned()))
 }
 
 /// Names of the suites that are compiled in, as `run` takes them: `load`.
