@@ -17,11 +17,11 @@ fn scenario(fault: &str) -> String {
     format!(
         "name = \"broken\"\ntitle = \"x\"\nseed = 1\nspeed = 600\nshared_cpu = true\n\
          [workers]\nprocesses = 2\n[timers]\nresponse_timeout = \"1 s\"\nretry_delay = \"100 ms\"\n\
-         [workflow.short]\ndefinition = \"workflows/short.json\"\ndurations = \"workflows/short.csv\"\n\
+         [workflow.short]\ndefinition = \"workflows/short.json\"\ndurations = \"half-a-second.csv\"\n\
          [workflow.probe]\ndefinition = \"workflows/probe.json\"\ndurations = \"workflows/probe.csv\"\n\
          [probes]\nworkflow = \"probe\"\n[recovery]\nbaseline = \"1 s\"\nsettle = \"500 ms\"\n\
          [[level]]\nname = \"load\"\nworkflow = \"short\"\nmode = \"open\"\nin_flight_cap = 5000\n\
-         stages = [{{ rate_per_s = 150, for = \"5 s\" }}]\nslots = 20\ndrain = \"4 s\"\n[[fault]]\n{fault}"
+         stages = [{{ rate_per_s = 150, for = \"5 s\" }}]\nslots = 200\ndrain = \"4 s\"\n[[fault]]\n{fault}"
     )
 }
 
@@ -43,6 +43,9 @@ fn broken() -> PathBuf {
 fn checks(fault: &str, defect: Option<&str>) -> Vec<(String, String, usize)> {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("broken.toml"), scenario(fault)).unwrap();
+    // Half a second each: a worker that is killed surely has some of them in hand.
+    let durations = "ref,task,title,agent,duration_s\nshort,short_task,A short task,short,300\n";
+    fs::write(folder.path().join("half-a-second.csv"), durations).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
     command.current_dir(folder.path()).args(["run", "broken.toml"]);
     if let Some(defect) = defect {
