@@ -22,7 +22,7 @@ const WHOLE: &[&str] = &[
     "report.md",
     "junit.xml",
     "samples.csv",
-    "data",
+    "data/engine.db",
     "logs/engine.log",
 ];
 

@@ -135,7 +135,9 @@ fn everything_that_is_shipped_fits_and_names_its_schema() {
         for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|kind| kind == "toml") {
+            } else if path.extension().is_some_and(|kind| kind == "toml")
+                && !path.to_string_lossy().ends_with(".part.toml")
+            {
                 let text = fs::read_to_string(&path).unwrap();
                 let schema = if text.contains("[[scenario]]") { &suite } else { &scenario };
                 assert_eq!(misfit(schema, schema, &toml(&text), &path.display().to_string()), None);

@@ -4,6 +4,7 @@ use crate::failure::{Blame, Result};
 use crate::scenario::Scenario;
 use crate::scenario::suite::Suite;
 use clap::CommandFactory;
+use serde_json::{Value, json};
 use shakedown_reports::exit_code;
 
 /// Print the JSON schema of scenario files, for editors.
@@ -41,11 +42,25 @@ pub struct ManArgs {}
 /// Standard output can't be written.
 pub fn schema(args: &SchemaArgs) -> Result<u8> {
     let schema = match args.of {
-        Of::Scenario => schemars::schema_for!(Scenario),
-        Of::Suite => schemars::schema_for!(Suite),
+        Of::Scenario => extensible(schemars::schema_for!(Scenario).to_value()),
+        Of::Suite => schemars::schema_for!(Suite).to_value(),
     };
     super::print_out(&(serde_json::to_string_pretty(&schema)? + "\n"))?;
     Ok(exit_code::PASSED)
+}
+
+/// What a scenario must say, it may also leave to the file that it extends.
+fn extensible(mut schema: Value) -> Value {
+    let required = schema["required"].take();
+    schema["properties"]["extends"] = json!({
+        "description": "A file (relative to this one) with what this one does not say: tables are merged.",
+        "type": "string",
+    });
+    if let Some(keywords) = schema.as_object_mut() {
+        keywords.remove("required");
+        keywords.insert("anyOf".to_owned(), json!([{ "required": ["extends"] }, { "required": required }]));
+    }
+    schema
 }
 
 /// Prints completions.
