@@ -2,6 +2,8 @@
 //!
 //! There is no stream and so no order: adding a fault changes no draw of another one.
 
+use crate::proxy::dice::Dice;
+
 /// 64 uniform bits for `key` under `seed`.
 #[must_use]
 pub fn bits(seed: u64, key: &str) -> u64 {
@@ -17,12 +19,9 @@ pub fn between(seed: u64, key: &str, from: u64, to: u64) -> u64 {
     from + u64::try_from(offset).unwrap_or(u64::MAX)
 }
 
-/// One step of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+/// One step of the generator of [`Dice`].
 fn mix(state: u64) -> u64 {
-    let mut value = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+    Dice::new(state).draw()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 pub mod clock;
 pub mod command;
-mod draw;
+pub mod draw;
 pub mod drill;
 pub mod fault;
 pub mod guard;

@@ -10,7 +10,7 @@ use shakedown_chaos::fault::Fault;
 use shakedown_chaos::heal::heal;
 use shakedown_chaos::ledger::{Account, Ledger};
 use shakedown_chaos::schedule::{Planned, Scope, draw};
-use shakedown_chaos::substrate::remote::Remote;
+use shakedown_chaos::substrate::local::Local;
 use stage::{now, until};
 use std::fs;
 use std::path::Path;
@@ -33,8 +33,8 @@ fn play(folder: &Path, planned: &Planned) -> (Vec<FaultEvent>, Vec<Unhealed>) {
     let heard: Arc<Mutex<Vec<FaultEvent>>> = Arc::default();
     let told = Arc::clone(&heard);
     let sink = Arc::new(move |event| told.lock().unwrap().push(event));
-    let drill =
-        Drill::start(injections, clock::now_ns(), Arc::new(Remote::new(vec![])), ledger, sink).unwrap();
+    let nobody = Arc::new(Local::new(Arc::clone(&ledger), injections.clone(), Arc::new(|_| {})));
+    let drill = Drill::start(injections, clock::now_ns(), nobody, ledger, sink).unwrap();
     until("it is over", || drill.open() == 0);
     let unhealed = drill.finish();
     let events = heard.lock().unwrap().clone();
@@ -124,8 +124,8 @@ fn what_hurts_a_process_is_not_run_on_a_server_that_is_not_ours() {
     let heard: Arc<Mutex<Vec<FaultEvent>>> = Arc::default();
     let told = Arc::clone(&heard);
     let sink = Arc::new(move |event| told.lock().unwrap().push(event));
-    let drill =
-        Drill::start(injections, clock::now_ns(), Arc::new(Remote::new(vec![])), ledger, sink).unwrap();
+    let nobody = Arc::new(Local::new(Arc::clone(&ledger), injections.clone(), Arc::new(|_| {})));
+    let drill = Drill::start(injections, clock::now_ns(), nobody, ledger, sink).unwrap();
     until("it is over", || drill.open() == 0);
     drill.finish();
     let events = heard.lock().unwrap().clone();

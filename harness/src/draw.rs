@@ -2,9 +2,11 @@
 //!
 //! There is no stream and so no order: adding a task or a level changes no other draw.
 
+use shakedown_chaos::draw;
+
 /// A uniform number in [0, 1) for `key` under `seed`.
 pub fn uniform(seed: u64, key: &str) -> f64 {
-    let hash = key.bytes().fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
+    let hash = draw::bits(seed, key);
     // The 53 bits that a double holds exactly.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
     let numerator = (hash >> 11) as f64;
@@ -14,14 +16,6 @@ pub fn uniform(seed: u64, key: &str) -> f64 {
 /// A number in [0, 1) that is the mean of two uniform ones: most values near the middle (a triangle).
 pub fn triangular(seed: u64, key: &str) -> f64 {
     f64::midpoint(uniform(seed, &format!("{key}/a")), uniform(seed, &format!("{key}/b")))
-}
-
-/// One step of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-fn mix(state: u64) -> u64 {
-    let mut value = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 #[cfg(test)]

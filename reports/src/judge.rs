@@ -5,7 +5,7 @@ use crate::check::{self, CheckResult};
 use crate::exit_code;
 use crate::gate::{self, Gate, GateResult, Verdict};
 use crate::hand_outs;
-use crate::history::{Calibration, History};
+use crate::history::{Calibration, FaultPhase, History};
 use crate::joined::{Joined, LevelRun};
 use crate::measure::{self, Measure};
 use crate::plan::{Model, Plan};
@@ -142,7 +142,7 @@ pub fn judge(plan: &Plan, history: &History, gates: &[Gate]) -> Summary {
         started_ms: header.started_ms,
         machine: header.machine.clone(),
         verdict,
-        exit_code: exit_code(verdict, validity.valid, interrupted),
+        exit_code: exit_code(verdict, &validity, history),
         validity,
         gates,
         checks,
@@ -201,15 +201,18 @@ fn overall(
     if validity.valid { worst } else { worst.max(Verdict::Unknown) }
 }
 
-fn exit_code(verdict: Verdict, valid: bool, interrupted: bool) -> u8 {
+fn exit_code(verdict: Verdict, validity: &Validity, history: &History) -> u8 {
     let of_verdict = match verdict {
         Verdict::Pass => exit_code::PASSED,
         Verdict::Unknown => exit_code::UNKNOWN,
         Verdict::Fail => exit_code::FAILED,
     };
-    let invalid = (!valid).then_some(exit_code::INVALID);
-    let by_person = interrupted.then_some(exit_code::INTERRUPTED);
-    exit_code::worst([of_verdict].into_iter().chain(invalid).chain(by_person))
+    let invalid = (!validity.valid).then_some(exit_code::INVALID);
+    let by_person = history.interrupted().then_some(exit_code::INTERRUPTED);
+    // Whatever else the run showed: somebody has to look after the target now.
+    let unhealed = history.faults.iter().any(|mark| mark.phase == FaultPhase::NotHealed);
+    let not_healed = unhealed.then_some(exit_code::NOT_HEALED);
+    exit_code::worst([of_verdict].into_iter().chain(invalid).chain(by_person).chain(not_healed))
 }
 
 fn level_summary(level: &LevelRun<'_>, speed: f64) -> LevelSummary {

@@ -13,7 +13,7 @@ pub mod client;
 mod collection;
 mod connection;
 mod counts;
-mod dice;
+pub(crate) mod dice;
 mod door;
 mod instance;
 mod link;

@@ -6,7 +6,6 @@ pub mod link;
 pub mod local;
 mod log_tail;
 mod node;
-pub mod remote;
 mod spawner;
 pub mod sweep;
 

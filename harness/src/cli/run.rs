@@ -10,6 +10,7 @@ use crate::scenario::catalogue::{self, Origin};
 use crate::scenario::load::Mode;
 use crate::scenario::speed::Speed;
 use crate::scenario::suite::{Member, QUICK, parse as parse_suite};
+use crate::scenario::validate::drill::not_on_a_server_of_others;
 use crate::scenario::{Scenario, overrides, read};
 use shakedown_reports::exit_code;
 use std::path::PathBuf;
@@ -186,7 +187,8 @@ fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, O
     let mut scenario = overrides::apply(scenario, &args.set)?;
     scenario.seed = seed.unwrap_or(scenario.seed);
     scenario.speed = args.speed.map_or(scenario.speed, Speed::Factor);
-    let lacks = lacks(&scenario);
+    let elsewhere = args.target.as_ref().and_then(|_| not_on_a_server_of_others(&scenario));
+    let lacks = lacks(&scenario).or(elsewhere);
     let order = prepare::prepare(scenario, &origin)?;
     Ok((Order { again: again(name, args, order.scenario.seed), ..order }, lacks))
 }

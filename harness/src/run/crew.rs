@@ -3,7 +3,7 @@
 use crate::journal::Journal;
 use crate::workers::Fleet;
 use crate::workers::tail::Tail;
-use shakedown_reports::history::{Begun, Execution, Outcome, Record, Reported};
+use shakedown_reports::history::{Begun, End, Record};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -87,41 +87,8 @@ impl Processes {
         self.take_over()?;
         for begun in std::mem::take(&mut self.in_hand).into_values() {
             let at_ns = ended_ns(&begun).max(begun.started_ns);
-            self.journal.write(Record::Execution(cut_off(begun, at_ns)));
+            self.journal.write(Record::Execution(begun.ended(End::cut_off(at_ns))));
         }
         Ok(())
-    }
-}
-
-/// The execution of a worker that was ended in the middle. Whether it had reported by then is not known: if its result
-/// counts, the target's record carries its nonce.
-fn cut_off(begun: Begun, at_ns: u64) -> Execution {
-    Execution {
-        level: begun.level,
-        index: begun.index,
-        workflow_id: begun.workflow_id,
-        task_id: begun.task_id,
-        reference: begun.reference,
-        task_type: begun.task_type,
-        pool: begun.pool,
-        worker: begun.worker,
-        attempt: begun.attempt,
-        poll_count: begun.poll_count,
-        nonce: begun.nonce,
-        after: begun.after,
-        polled_ns: begun.polled_ns,
-        started_ns: begun.started_ns,
-        finished_ns: at_ns,
-        planned_ns: begun.planned_ns,
-        reported: Reported::Nothing,
-        update_sent_ns: at_ns,
-        update_done_ns: at_ns,
-        outcome: Outcome::Unknown,
-        status: None,
-        tries: 0,
-        scheduled_ms: begun.scheduled_ms,
-        server_started_ms: begun.server_started_ms,
-        lease_s: begun.lease_s,
-        steps_s: BTreeMap::new(),
     }
 }

@@ -71,7 +71,10 @@ pub async fn run(stage: &mut Stage<'_>, crew: &mut Crew, level: &Level) -> anyho
             cap_reached: shed > 0,
         }));
     }
-    drain::unwatched(stage, &run.starts, Duration::from_secs_f64(level.drain_s)).await;
+    // A run that is to stop waits for nobody.
+    if run.cut_short.is_none() {
+        drain::unwatched(stage, &run.starts, Duration::from_secs_f64(level.drain_s)).await;
+    }
     crew.look().context("cannot read what the workers recorded")?;
     Ok(run)
 }

@@ -147,7 +147,7 @@ async fn phases(
     let progress = Progress::new();
     progress.phase("starting the target");
     let sampler = Sampler::start(journal.clone()).context("the sampler can't be started")?;
-    let host = host(plan, directory, place, &journal, &sampler).await?;
+    let host = host(order, plan, directory, place, &journal, &sampler).await?;
     let mut stage = Stage { order, plan, directory, journal, interrupt, progress, host, sampler };
     verify(&stage).await?;
     if order.scenario.disk_probe {
@@ -203,6 +203,7 @@ async fn load(stage: &mut Stage<'_>, crew: &mut Crew) -> Result<(Vec<Start>, End
 
 /// The target, and the processes of the run.
 async fn host(
+    order: &Order,
     plan: &Plan,
     directory: &Directory,
     place: &Place,
@@ -215,9 +216,10 @@ async fn host(
     if !plan.schedule.is_empty() {
         cast.secure(place.target.as_deref(), directory)?;
     }
+    let named = &order.scenario.link;
     match &place.target {
-        Some(url) => Host::somebody_elses(url, cast),
-        None => provision::engine(cast, directory, place.engine.as_deref()).await,
+        Some(url) => Host::somebody_elses(url, cast, named, directory).await,
+        None => provision::engine(cast, directory, place.engine.as_deref(), named).await,
     }
 }
 

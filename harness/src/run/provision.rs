@@ -5,6 +5,7 @@ use super::directory::Directory;
 use super::links;
 use crate::failure::{Blame, Result};
 use crate::program;
+use crate::scenario::drill::LinkEntry;
 use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::role::Role;
@@ -32,12 +33,19 @@ pub struct Host {
 }
 
 impl Host {
-    /// A server that somebody else runs.
+    /// A server that somebody else runs, with the links of the run before it.
     ///
     /// # Errors
-    /// The URL isn't one.
-    pub fn somebody_elses(url: &str, cast: Cast) -> Result<Self> {
-        Ok(Self { target: Conductor::new(url).blame_input()?, links: BTreeMap::new(), cast, ours: false })
+    /// The URL isn't one, or the links can't be had.
+    pub async fn somebody_elses(
+        url: &str,
+        cast: Cast,
+        named: &[LinkEntry],
+        directory: &Directory,
+    ) -> Result<Self> {
+        let target = Conductor::new(url).blame_input()?;
+        let links = links::make(&cast, &target, named, directory).await?;
+        Ok(Self { target, links, cast, ours: false })
     }
 
     /// Base URL of the REST API for those who connect over a link: the target's own, where no fault is on it.
@@ -65,7 +73,12 @@ impl Host {
 ///
 /// # Errors
 /// The engine does not come up.
-pub async fn engine(cast: Cast, directory: &Directory, other: Option<&Path>) -> Result<Host> {
+pub async fn engine(
+    cast: Cast,
+    directory: &Directory,
+    other: Option<&Path>,
+    named: &[LinkEntry],
+) -> Result<Host> {
     let ours = || program::path().context("cannot find out which program this is, to start it as engine");
     let program = other.map_or_else(ours, |other| Ok(other.to_owned()))?;
     let data = data_folder(directory)?;
@@ -82,7 +95,7 @@ pub async fn engine(cast: Cast, directory: &Directory, other: Option<&Path>) -> 
     let ready = cast.add(spec, vec![Role::Engine], Some(data)).await?;
     let url = ready.text.trim();
     let target = Conductor::new(url).context("the engine told no address")?;
-    let links = links::make(&cast, url, directory).await?;
+    let links = links::make(&cast, &target, named, directory).await?;
     Ok(Host { target, links, cast, ours: true })
 }
 

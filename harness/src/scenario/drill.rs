@@ -33,6 +33,25 @@ fn slots() -> u32 {
     8
 }
 
+/// A connection that goes through a proxy which is there already: on a Toxiproxy, or on a `shakedown proxy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkEntry {
+    /// Its name: faults are on `link:NAME`. Of `clients` and `workers` the harness itself connects through it.
+    pub name: String,
+    /// The API of the server of proxies: `http://HOST:8474`.
+    pub toxiproxy: String,
+    /// Name of its proxy there.
+    pub proxy: String,
+    /// Where clients connect, `HOST:PORT`; without it, the proxy's port on the host of the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// A path that an HTTP server behind it answers. Faults are then seen from a client's side; without it, only what the
+    /// proxy's API says counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<String>,
+}
+
 /// By what recovery is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

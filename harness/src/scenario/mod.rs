@@ -17,7 +17,7 @@ pub mod units;
 pub mod validate;
 
 use distribution::Distribution;
-use drill::{Probes, Recovery, StopWhen};
+use drill::{LinkEntry, Probes, Recovery, StopWhen};
 use fault::FaultEntry;
 use load::{Arrivals, Mode, Part, Stage};
 use schemars::JsonSchema;
@@ -74,6 +74,9 @@ pub struct Scenario {
     /// By what recovery is measured, where there are faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// Connections through proxies that are there already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link: Vec<LinkEntry>,
     /// Faults that are injected while the load runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fault: Vec<FaultEntry>,

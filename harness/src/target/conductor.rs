@@ -6,6 +6,7 @@ use hyper::{Method, Uri};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -73,6 +74,27 @@ impl Conductor {
     /// Base URL of the REST API.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The same server as seen at `address`, through a proxy.
+    pub fn base_at(&self, address: SocketAddr) -> String {
+        format!("http://{address}{}/api", self.path())
+    }
+
+    /// Where the server is: host and port.
+    pub fn authority(&self) -> String {
+        let rest = self.root.trim_start_matches("http://");
+        let host = rest.split('/').next().unwrap_or(rest);
+        // Without brackets only an IPv4 address or a name has no colon.
+        let has_port =
+            host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        if has_port { host.to_owned() } else { format!("{host}:80") }
+    }
+
+    /// What stands before `/api` and `/health` in paths: `/conductor` of `http://host/conductor/api`.
+    pub fn path(&self) -> &str {
+        let rest = self.root.trim_start_matches("http://");
+        rest.find('/').map_or("", |slash| &rest[slash..])
     }
 
     /// `GET /health`, which Conductor has beside the API.

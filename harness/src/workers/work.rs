@@ -8,7 +8,7 @@ use super::{Shared, update::Report};
 use crate::target::wire::PolledTask;
 use crate::{clock, draw};
 use serde_json::{Value, json};
-use shakedown_reports::history::{Begun, Execution, Record, Reported};
+use shakedown_reports::history::{Begun, End, Record, Reported};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,6 @@ pub struct Handed {
 
 /// What the work came to.
 struct Done {
-    started_ns: u64,
     finished_ns: u64,
     steps_s: BTreeMap<String, f64>,
     reported: Reported,
@@ -51,10 +50,11 @@ async fn run_one(shared: &Arc<Shared>, pool: &Pool, handed: &Handed) -> Option<(
     let number = shared.executions.fetch_add(1, Ordering::Relaxed);
     let nonce = format!("{}.{number}", shared.spec.tag);
     let job = shared.spec.assignments.job(&handed.task);
+    let begun = begun(shared, handed, &job, &nonce);
     if shared.spec.tell_begun {
-        shared.spec.journal.write(Record::Begun(begun(shared, handed, &job, &nonce)));
+        shared.spec.journal.write(Record::Begun(begun.clone()));
     }
-    let done = work(shared, handed, &job).await;
+    let done = work(shared, handed, &job, begun.started_ns).await;
     let (updated, next) = match done.reported {
         Reported::Nothing => (Updated::never(done.finished_ns), None),
         reported => {
@@ -66,13 +66,22 @@ async fn run_one(shared: &Arc<Shared>, pool: &Pool, handed: &Handed) -> Option<(
         }
     };
     let answered_ns = updated.done_ns;
-    shared.spec.journal.write(Record::Execution(record(shared, handed, job, nonce, done, updated)));
+    let end = End {
+        finished_ns: done.finished_ns,
+        reported: done.reported,
+        update_sent_ns: updated.sent_ns,
+        update_done_ns: updated.done_ns,
+        outcome: updated.outcome,
+        status: updated.status,
+        tries: updated.tries,
+        steps_s: done.steps_s,
+    };
+    shared.spec.journal.write(Record::Execution(begun.ended(end)));
     next.map(|task| (answered_ns, task))
 }
 
-/// "Works" until the planned instant; steps one after another.
-async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job) -> Done {
-    let started_ns = clock::now_ns();
+/// "Works" from `started_ns` until the planned instant; steps one after another.
+async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job, started_ns: u64) -> Done {
     let end_ns = |work_s: f64| started_ns + real_ns(work_s, shared.spec.speed);
     let mut steps_s = BTreeMap::new();
     let planned = async {
@@ -92,7 +101,7 @@ async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job) -> Done {
         () = shared.stopped() => false,
     };
     let reported = if whole { verdict(shared, handed, job) } else { Reported::Nothing };
-    Done { started_ns, finished_ns: clock::now_ns(), steps_s, reported }
+    Done { finished_ns: clock::now_ns(), steps_s, reported }
 }
 
 async fn sleep(shared: &Arc<Shared>, handed: &Handed, lease: &mut Lease, until_ns: u64) {
@@ -169,44 +178,5 @@ fn begun(shared: &Shared, handed: &Handed, job: &Job, nonce: &str) -> Begun {
         scheduled_ms: task.scheduled_time,
         server_started_ms: task.start_time,
         lease_s: task.response_timeout_seconds,
-    }
-}
-
-fn record(
-    shared: &Shared,
-    handed: &Handed,
-    job: Job,
-    nonce: String,
-    done: Done,
-    updated: Updated,
-) -> Execution {
-    let task = &handed.task;
-    Execution {
-        level: job.level,
-        index: job.index,
-        workflow_id: task.workflow_instance_id.clone(),
-        task_id: task.task_id.clone(),
-        reference: task.reference_task_name.clone(),
-        task_type: task.task_type.clone(),
-        pool: handed.pool.clone(),
-        worker: handed.worker.clone(),
-        attempt: task.retry_count,
-        poll_count: task.poll_count,
-        nonce,
-        after: carried(task),
-        polled_ns: handed.polled_ns,
-        started_ns: done.started_ns,
-        finished_ns: done.finished_ns,
-        planned_ns: real_ns(job.work_s, shared.spec.speed),
-        reported: done.reported,
-        update_sent_ns: updated.sent_ns,
-        update_done_ns: updated.done_ns,
-        outcome: updated.outcome,
-        status: updated.status,
-        tries: updated.tries,
-        scheduled_ms: task.scheduled_time,
-        server_started_ms: task.start_time,
-        lease_s: task.response_timeout_seconds,
-        steps_s: done.steps_s,
     }
 }

@@ -1,5 +1,6 @@
 //! What the harness saw of faults: their injections, what became of nodes, and work that was begun.
 
+use super::{Execution, Outcome, Reported};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -118,6 +119,78 @@ pub struct Begun {
     pub server_started_ms: u64,
     /// `responseTimeoutSeconds` of the record: the lease.
     pub lease_s: f64,
+}
+
+/// What became of work that was begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// When the work ended.
+    pub finished_ns: u64,
+    /// What was reported.
+    pub reported: Reported,
+    /// When the first update was sent.
+    pub update_sent_ns: u64,
+    /// When the update was answered or given up.
+    pub update_done_ns: u64,
+    /// What became of the update.
+    pub outcome: Outcome,
+    /// HTTP status of the last update.
+    pub status: Option<u16>,
+    /// Updates sent, the first included.
+    pub tries: u32,
+    /// Seconds of workflow time that each step took.
+    pub steps_s: BTreeMap<String, f64>,
+}
+
+impl End {
+    /// Of a worker that was ended in the middle. Whether it had reported by then is not known: if its result counts, the
+    /// target's record carries its nonce.
+    pub fn cut_off(at_ns: u64) -> Self {
+        Self {
+            finished_ns: at_ns,
+            reported: Reported::Nothing,
+            update_sent_ns: at_ns,
+            update_done_ns: at_ns,
+            outcome: Outcome::Unknown,
+            status: None,
+            tries: 0,
+            steps_s: BTreeMap::new(),
+        }
+    }
+}
+
+impl Begun {
+    /// The whole execution.
+    pub fn ended(self, end: End) -> Execution {
+        Execution {
+            level: self.level,
+            index: self.index,
+            workflow_id: self.workflow_id,
+            task_id: self.task_id,
+            reference: self.reference,
+            task_type: self.task_type,
+            pool: self.pool,
+            worker: self.worker,
+            attempt: self.attempt,
+            poll_count: self.poll_count,
+            nonce: self.nonce,
+            after: self.after,
+            polled_ns: self.polled_ns,
+            started_ns: self.started_ns,
+            finished_ns: end.finished_ns,
+            planned_ns: self.planned_ns,
+            reported: end.reported,
+            update_sent_ns: end.update_sent_ns,
+            update_done_ns: end.update_done_ns,
+            outcome: end.outcome,
+            status: end.status,
+            tries: end.tries,
+            scheduled_ms: self.scheduled_ms,
+            server_started_ms: self.server_started_ms,
+            lease_s: self.lease_s,
+            steps_s: end.steps_s,
+        }
+    }
 }
 
 /// How far this machine's figures are off: what `shakedown calibrate` found, on the machine that made the run.

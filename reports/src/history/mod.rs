@@ -9,7 +9,7 @@ mod chaos;
 mod read;
 mod usage;
 
-pub use chaos::{Begun, Calibration, FaultMark, FaultPhase, NodeChange, NodeMark};
+pub use chaos::{Begun, Calibration, End, FaultMark, FaultPhase, NodeChange, NodeMark};
 pub use read::History;
 pub use usage::{DiskSyncs, HostUsage, Resource};
 

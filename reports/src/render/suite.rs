@@ -19,7 +19,8 @@ pub(super) fn word(scenario: &ScenarioSummary) -> &'static str {
         (Some(exit_code::INVALID), _) => "INVALID",
         (Some(exit_code::INTERRUPTED), _) => "interrupted",
         (Some(_), Some(Verdict::Fail)) => "FAIL",
-        (Some(exit_code::USAGE | exit_code::TOOL_FAILED | exit_code::NOT_HEALED), _) => "ERROR",
+        (Some(exit_code::NOT_HEALED), _) => "NOT HEALED",
+        (Some(exit_code::USAGE | exit_code::TOOL_FAILED), _) => "ERROR",
         (Some(_), _) => "unknown",
     }
 }
@@ -88,6 +89,7 @@ pub(super) fn outcome(summary: &SuiteSummary) -> &'static str {
         exit_code::UNKNOWN => "UNKNOWN",
         exit_code::INVALID => "INVALID",
         exit_code::INTERRUPTED => "INTERRUPTED",
+        exit_code::NOT_HEALED => "NOT HEALED",
         _ => "ERROR",
     }
 }

@@ -200,6 +200,11 @@ impl Local {
         Ok(address)
     }
 
+    /// Takes in a link whose proxy is there already, on somebody else's server.
+    pub fn adopt(&self, link: Link) {
+        self.links().all.push(link);
+    }
+
     /// A node by its name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Arc<Supervised>> {
@@ -264,8 +269,11 @@ impl Local {
     fn victims(&self, injection: &Injection) -> Result<Vec<Arc<Supervised>>, NotRun> {
         let mut nodes = self.of_role(&injection.on);
         if nodes.is_empty() {
-            let reason = format!("there is no {} now", injection.on);
-            return Err(NotRun::new(reason, "name a role that the target has"));
+            let reason =
+                format!("there is no {} now that a {} could hurt", injection.on, injection.fault.kind());
+            let remedy = "name a role that the run has; on servers of your own give commands that inject and heal it \
+                          (fault = \"command\")";
+            return Err(NotRun::new(reason, remedy));
         }
         if !injection.fault.takes_all() {
             let last = u64::try_from(nodes.len()).unwrap_or(u64::MAX) - 1;

@@ -2,9 +2,10 @@
 
 use super::{Finding, check_name, refuse};
 use crate::plan::PROBES;
-use crate::scenario::fault::duration;
+use crate::scenario::fault::{FaultEntry, duration};
 use crate::scenario::load::Mode;
 use crate::scenario::{Level, Scenario};
+use shakedown_chaos::fault::Fault;
 use shakedown_chaos::role::{Role, Which};
 use shakedown_chaos::schedule::{self, Scope};
 use shakedown_reports::plan::Stage;
@@ -36,6 +37,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
     }
     probes(scenario, one_level)?;
     recovery(scenario)?;
+    links(scenario)?;
     faults(scenario)
 }
 
@@ -70,6 +72,35 @@ fn recovery(scenario: &Scenario) -> Result<(), Finding> {
         return refuse("baseline", "", "baseline and settle need a length above 0".to_owned());
     }
     Ok(())
+}
+
+fn links(scenario: &Scenario) -> Result<(), Finding> {
+    for (index, link) in scenario.link.iter().enumerate() {
+        check_name("name", &link.name)?;
+        if scenario.link[..index].iter().any(|before| before.name == link.name) {
+            return refuse("name", &link.name, format!("two links are called {:?}", link.name));
+        }
+        if !link.toxiproxy.starts_with("http://") {
+            let problem =
+                format!("toxiproxy = {:?}: accepted is http://HOST:PORT of its API", link.toxiproxy);
+            return refuse("toxiproxy", &link.toxiproxy, problem);
+        }
+    }
+    Ok(())
+}
+
+/// Why the faults of `scenario` can't be injected into a server that somebody else runs, if they can't.
+pub fn not_on_a_server_of_others(scenario: &Scenario) -> Option<String> {
+    let ours_alone = |fault: &&FaultEntry| {
+        matches!(fault.on, Role::Engine) && !matches!(fault.inject, Fault::Command { .. })
+    };
+    let fault = scenario.fault.iter().find(ours_alone)?;
+    Some(format!(
+        "its fault {:?} is a {} of the engine's own process, and --target is a server that somebody else runs: give \
+         commands that inject and heal it (fault = \"command\"), or leave --target out",
+        fault.name,
+        fault.inject.kind()
+    ))
 }
 
 fn faults(scenario: &Scenario) -> Result<(), Finding> {
@@ -140,6 +171,7 @@ pub fn roles(scenario: &Scenario) -> Vec<Role> {
             _ => None,
         }));
     }
-    roles.extend([CLIENTS, WORKERS].map(|link| Role::Link(link.to_owned())));
+    let named = scenario.link.iter().map(|link| link.name.as_str());
+    roles.extend([CLIENTS, WORKERS].into_iter().chain(named).map(|link| Role::Link(link.to_owned())));
     roles
 }
