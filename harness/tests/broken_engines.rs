@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "shakedown/drill.rs"]
+mod drill;
 #[path = "shakedown/mod.rs"]
 mod program;
 
@@ -12,21 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::tempdir;
 
-/// A steady stream of short tasks, and one fault in the middle of it.
-fn scenario(fault: &str) -> String {
-    format!(
-        "name = \"broken\"\ntitle = \"x\"\nseed = 1\nspeed = 600\nshared_cpu = true\n\
-         [workers]\nprocesses = 2\n[timers]\nresponse_timeout = \"1 s\"\nretry_delay = \"100 ms\"\n\
-         [workflow.short]\ndefinition = \"workflows/short.json\"\ndurations = \"half-a-second.csv\"\n\
-         [workflow.probe]\ndefinition = \"workflows/probe.json\"\ndurations = \"workflows/probe.csv\"\n\
-         [probes]\nworkflow = \"probe\"\n[recovery]\nbaseline = \"1 s\"\nsettle = \"500 ms\"\n\
-         [[level]]\nname = \"load\"\nworkflow = \"short\"\nmode = \"open\"\nin_flight_cap = 5000\n\
-         stages = [{{ rate_per_s = 150, for = \"5 s\" }}]\nslots = 200\ndrain = \"4 s\"\n[[fault]]\n{fault}"
-    )
-}
-
-const ENGINE_KILLED: &str = "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"engine\"\nat = \"3 s\"\n";
-const WORKER_KILLED: &str = "name = \"kill\"\ninject = { fault = \"kill\" }\non = \"worker\"\nafter = { event = \"begun\", nth = 300 }\n";
+const ENGINE_KILLED: &str =
+    "[[fault]]\nname = \"kill\"\ninject = { fault = \"kill\" }\non = \"engine\"\nat = \"3 s\"\n";
+const WORKER_KILLED: &str = "[[fault]]\nname = \"kill\"\ninject = { fault = \"kill\" }\non = \"worker\"\nafter = { event = \"begun\", nth = 300 }\n";
 
 /// The engine's example, which is built with the tests of the workspace.
 fn broken() -> PathBuf {
@@ -42,7 +32,8 @@ fn broken() -> PathBuf {
 /// The verdicts of the checks, by name, with the number of findings.
 fn checks(fault: &str, defect: Option<&str>) -> Vec<(String, String, usize)> {
     let folder = tempdir().unwrap();
-    fs::write(folder.path().join("broken.toml"), scenario(fault)).unwrap();
+    let scenario = drill::scenario(150, 5, fault).replace("workflows/short.csv", "half-a-second.csv");
+    fs::write(folder.path().join("broken.toml"), scenario).unwrap();
     // Half a second each: a worker that is killed surely has some of them in hand.
     let durations = "ref,task,title,agent,duration_s\nshort,short_task,A short task,short,300\n";
     fs::write(folder.path().join("half-a-second.csv"), durations).unwrap();
@@ -53,8 +44,7 @@ fn checks(fault: &str, defect: Option<&str>) -> Vec<(String, String, usize)> {
     }
     let ended = command.output().unwrap();
     let directory = run_directory(folder.path()).unwrap_or_else(|| panic!("{ended:?}"));
-    let summary = fs::read(directory.join("summary.json")).unwrap_or_else(|_| panic!("{ended:?}"));
-    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    let summary = drill::summary(&directory);
     let of = |check: &Value| {
         let text = |key: &str| check[key].as_str().unwrap().to_owned();
         (text("name"), text("verdict"), check["findings"].as_array().unwrap().len())

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "shakedown/drill.rs"]
+mod drill;
 #[path = "shakedown/mod.rs"]
 mod program;
 
@@ -10,14 +12,7 @@ use std::fs;
 use tempfile::tempdir;
 
 /// Two kills, of which one may do no harm at all and the other can't but break what it is allowed.
-const SCENARIO: &str = "name = \"two\"\ntitle = \"x\"\nseed = 1\nspeed = 600\nshared_cpu = true\n\
-    [workers]\nprocesses = 1\n[timers]\nresponse_timeout = \"1 s\"\n\
-    [workflow.short]\ndefinition = \"workflows/short.json\"\ndurations = \"workflows/short.csv\"\n\
-    [workflow.probe]\ndefinition = \"workflows/probe.json\"\ndurations = \"workflows/probe.csv\"\n\
-    [probes]\nworkflow = \"probe\"\n[recovery]\nbaseline = \"500 ms\"\nsettle = \"200 ms\"\n\
-    [[level]]\nname = \"load\"\nworkflow = \"short\"\nmode = \"open\"\nin_flight_cap = 5000\n\
-    stages = [{ rate_per_s = 50, for = \"3 s\" }]\nslots = 20\ndrain = \"10 s\"\n\
-    [[fault]]\nname = \"harmless\"\ninject = { fault = \"latency\", latency_ms = 1 }\non = \"link:clients\"\n\
+const FAULTS: &str = "[[fault]]\nname = \"harmless\"\ninject = { fault = \"latency\", latency_ms = 1 }\non = \"link:clients\"\n\
     at = \"600 ms\"\nlasts = \"200 ms\"\n\
     [[fault]]\nname = \"guilty\"\ninject = { fault = \"pause\" }\non = \"engine\"\nat = \"1200 ms\"\nlasts = \"1 s\"\n\
     allow = { first_success = \"1 ms\" }\n";
@@ -25,7 +20,7 @@ const SCENARIO: &str = "name = \"two\"\ntitle = \"x\"\nseed = 1\nspeed = 600\nsh
 #[test]
 fn the_fault_that_is_to_blame_is_left() {
     let folder = tempdir().unwrap();
-    fs::write(folder.path().join("two.toml"), SCENARIO).unwrap();
+    fs::write(folder.path().join("two.toml"), drill::scenario(50, 3, FAULTS)).unwrap();
     // A machine of others may make the first run invalid; then there is nothing to shrink, and it is run again.
     let again = |number: u32| {
         let out = format!("runs-{number}");

@@ -259,6 +259,23 @@ fn repeats_have_a_mean_with_an_interval_and_the_worst() {
 }
 
 #[test]
+fn ten_repeats_have_a_median_whose_interval_is_the_second_and_the_ninth() {
+    let downs: Vec<u64> = (1..=10).map(|i| 300 + i * 100).collect();
+    let at = |i: usize| 8_000 + i as u64 * 6_000;
+    let faults: Vec<MadeFault> = (0..10).map(|i| kill(i as u32 + 1, at(i), downs[i])).collect();
+    let down = (0..10).map(|i| (at(i), at(i) + downs[i])).collect();
+    let made = Drill { seconds: 68, down, faults, ..outage(8_000, 400) };
+    let summary = judged(&drill(&made));
+    let median = summary.measure("engine-killed/first_success_median_s").unwrap();
+    let is_about = |value: Option<f64>, s: f64| (value.unwrap() - s).abs() < 0.1;
+    assert!(
+        is_about(median.value, 0.8) && is_about(median.lo, 0.5) && is_about(median.hi, 1.2),
+        "{median:?}"
+    );
+    assert_eq!(median.n, 10);
+}
+
+#[test]
 fn a_fault_that_comes_before_the_last_has_recovered_ends_what_can_be_said() {
     let faults = vec![kill(1, 10_000, 1_000), kill(2, 12_200, 500)];
     let made = Drill { down: vec![(10_000, 11_000), (12_200, 12_700)], faults, ..outage(10_000, 1_000) };

@@ -2,7 +2,7 @@
 
 use super::{InjectionResult, Reading, Recovery, State};
 use crate::measure::{Clock, Measure};
-use crate::statistics::mean_interval;
+use crate::statistics::{Estimate, mean_interval, median};
 
 /// The clocks that become measures, with the end of their names.
 type ClockOf = fn(&InjectionResult) -> &Reading;
@@ -12,6 +12,12 @@ const CLOCKS: [(&str, ClockOf); 5] = [
     ("throughput_s", |i| &i.clocks.throughput),
     ("recovered_s", |i| &i.clocks.recovered),
     ("recovered_after_heal_s", |i| &i.clocks.recovered_after_heal),
+];
+
+/// The clocks of which repeats have a median.
+const MEDIANS: [(&str, ClockOf); 2] = [
+    ("first_success_median_s", |i| &i.clocks.first_success),
+    ("recovered_median_s", |i| &i.clocks.recovered),
 ];
 
 /// All of them: fault by fault in the order of the plan, then those of the whole run.
@@ -62,6 +68,9 @@ fn of_fault(fault: &str, all: &[&InjectionResult], out: &mut Vec<Measure>) {
         out.push(worst(name(end), judged, clock, to_probes));
     }
     out.push(mttr(name("mttr_s"), judged));
+    for (end, clock) in MEDIANS {
+        out.push(median_of(name(end), judged, clock));
+    }
     let lost: Option<u64> = judged.iter().map(|i| i.lost).sum();
     let acknowledged = judged.iter().map(|i| i.acknowledged).sum();
     let why = judged.iter().find(|i| i.lost.is_none()).map_or(String::new(), |i| {
@@ -116,6 +125,19 @@ fn worst(name: String, all: &[&InjectionResult], clock: ClockOf, to_probes: bool
         method,
         ..seconds(name, value, all.len() as u64, "", &missing.unwrap_or_default())
     }
+}
+
+/// The median over several injections, with its interval; unknown when one of them can't be told.
+fn median_of(name: String, all: &[&InjectionResult], clock: ClockOf) -> Measure {
+    let times: Option<Vec<f64>> = all.iter().map(|i| clock(i).seconds()).collect();
+    let n = all.len() as u64;
+    let Some(times) = times else {
+        let why = all.iter().find_map(|i| clock(i).missing()).unwrap_or_default();
+        return seconds(name, None, n, "median of the injections", &why);
+    };
+    let Estimate { value, lo, hi, missing, .. } = median(&times);
+    let method = "median of the injections, interval by order statistics";
+    Measure { lo, hi, ..seconds(name, value, n, method, &missing.unwrap_or_default()) }
 }
 
 /// The mean time to recover: a mean over several injections, never of one.
