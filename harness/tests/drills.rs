@@ -58,7 +58,7 @@ fn a_role_that_nobody_has_and_a_window_past_the_end_are_refused_before_anything_
     refused("database", at, &["drill.toml:", "database", "accepted: \"engine\""]);
     refused("worker:3", at, &["drill.toml:", "cut", "worker:3"]);
     refused("engine", "at = \"2 s\"\nlasts = \"2 s\"", &["drill.toml:", "cut", "3s"]);
-    refused("engine", "at = \"20 s\"\nlasts = \"1 s\"", &["drill.toml:", "cut", "20s"]);
+    refused("engine", "at = \"20 s\"\nlasts = \"1 s\"", &["drill.toml:", "cut", "21s", "begin it earlier"]);
 }
 
 #[test]
