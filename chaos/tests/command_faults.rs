@@ -115,7 +115,7 @@ fn what_can_not_be_healed_is_told_stays_open_and_can_be_healed_later() {
 }
 
 #[test]
-fn what_hurts_a_process_is_not_run_on_a_server_that_is_not_ours() {
+fn what_hurts_a_process_finds_nobody_on_a_server_that_is_not_ours() {
     let folder = tempfile::tempdir().unwrap();
     let planned = now(Fault::Pause {}, "engine", None);
     let roles = ["engine".parse().unwrap()];
@@ -129,6 +129,6 @@ fn what_hurts_a_process_is_not_run_on_a_server_that_is_not_ours() {
     until("it is over", || drill.open() == 0);
     drill.finish();
     let events = heard.lock().unwrap().clone();
-    assert_eq!(phases(&events), [Phase::NotRun]);
+    assert_eq!(phases(&events), [Phase::Missed]);
     assert!(events[0].evidence.contains("fault = \"command\""), "{}", events[0].evidence);
 }

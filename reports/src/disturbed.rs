@@ -11,7 +11,7 @@ const WAVES_NS: u64 = 2_000_000_000;
 /// again) and a little longer.
 pub(crate) fn stretches(history: &History) -> Vec<(u64, u64)> {
     let mut injections: BTreeMap<(&str, u32), Vec<&FaultMark>> = BTreeMap::new();
-    for mark in history.faults.iter().filter(|m| m.phase != FaultPhase::NotRun) {
+    for mark in history.faults.iter().filter(|m| m.phase.was_tried()) {
         injections.entry((&mark.fault, mark.injection)).or_default().push(mark);
     }
     injections.into_values().filter_map(|marks| stretch(history, &marks)).collect()

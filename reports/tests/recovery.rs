@@ -190,7 +190,7 @@ fn lasting(phases: &[(FaultPhase, u64)]) -> Drill {
 
 #[test]
 fn what_is_not_verified_is_unknown() {
-    use FaultPhase::{Applied, Healed, Healing, Intended, NotApplied, NotHealed, NotRun};
+    use FaultPhase::{Applied, Healed, Healing, Intended, Missed, NotApplied, NotHealed, NotRun};
     let all = [(Intended, 9_990), (Applied, 10_000), (Healing, 11_000), (Healed, 11_010)];
     let healed = only(&lasting(&all));
     assert_eq!((healed.state, healed.verdict), (State::Done, Verdict::Pass), "{healed:#?}");
@@ -200,6 +200,7 @@ fn what_is_not_verified_is_unknown() {
         (vec![(Intended, 9_990), (NotApplied, 10_000)], State::NotApplied),
         (vec![(NotRun, 9_990)], State::NotRun),
         (vec![], State::Missed),
+        (vec![(Missed, 9_990)], State::Missed),
     ] {
         let injection = only(&lasting(&marks));
         assert_eq!((injection.state, injection.verdict), (state, Verdict::Unknown), "{injection:#?}");
@@ -232,6 +233,23 @@ fn what_this_machine_cannot_do_does_not_hide_what_it_can() {
         "never a pass"
     );
     assert_eq!(value(&summary, "packets-lost/recovered_s"), None);
+}
+
+#[test]
+fn a_fault_that_was_never_set_off_lets_nothing_pass() {
+    let mut made = outage(10_000, 600);
+    let missed = MadeFault {
+        name: "second-kill",
+        marks: vec![(FaultPhase::Missed, 19_000)],
+        node: None,
+        ..kill(1, 12_000, 1)
+    };
+    made.faults.push(missed);
+    let summary = judged(&drill(&made));
+    let recovery = summary.recovery.as_ref().unwrap();
+    assert_eq!((recovery.injections[1].state, recovery.verdict), (State::Missed, Verdict::Unknown));
+    assert_eq!(summary.verdict, Verdict::Unknown, "what was planned did not happen");
+    assert_eq!(recovery.injections[0].verdict, Verdict::Pass, "the one that struck is judged");
 }
 
 #[test]

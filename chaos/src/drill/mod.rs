@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::heal;
 use crate::ledger::{Ledger, Stage};
 use crate::schedule::{Due, Injection};
-use crate::substrate::{Aimed, Doubt, Force, Known, Pen, Substrate};
+use crate::substrate::{Aimed, Doubt, Force, Known, Pen, Substrate, Unaimed};
 use signals::Signals;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,10 @@ pub enum Phase {
     Applied,
     /// It was tried, and nobody can say that it took effect.
     NotApplied,
-    /// Nothing was tried: this machine can't do it, or what was to set it off did not come.
+    /// Nothing was tried: this machine can't do it.
     NotRun,
+    /// Nothing was tried: what was to set it off did not come, or nobody had the role when it did.
+    Missed,
     /// It is being undone.
     Healing,
     /// It is known to be undone since `at_ns`.
@@ -152,13 +154,14 @@ impl Stagehand {
     fn play(&self, injection: &Injection) {
         if !self.await_due(&injection.due) {
             let evidence = format!("it was never set off: {} did not come", injection.due);
-            self.tell(injection, Phase::NotRun, clock::now_ns(), None, evidence);
+            self.tell(injection, Phase::Missed, clock::now_ns(), None, evidence);
             return;
         }
         let Aimed { thing, mut force } = match self.substrate.aim(injection) {
             Ok(aimed) => aimed,
-            Err(not_run) => {
-                self.tell(injection, Phase::NotRun, clock::now_ns(), None, not_run.to_string());
+            Err(why) => {
+                let phase = if matches!(why, Unaimed::NotRun(_)) { Phase::NotRun } else { Phase::Missed };
+                self.tell(injection, phase, clock::now_ns(), None, why.to_string());
                 return;
             }
         };

@@ -23,8 +23,8 @@ pub trait Substrate: Send + Sync {
     /// Finds whom an injection hurts, now, and how. Nothing is done yet.
     ///
     /// # Errors
-    /// This can't be done here: why, and how it could.
-    fn aim(&self, injection: &Injection) -> Result<Aimed, NotRun>;
+    /// This can't be done here, or there is nobody to do it to.
+    fn aim(&self, injection: &Injection) -> Result<Aimed, Unaimed>;
 
     /// Logs of the nodes of a role, in which markers are looked for.
     fn logs(&self, role: &Role) -> Vec<PathBuf>;
@@ -109,6 +109,17 @@ impl NotRun {
     pub fn new(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { reason: reason.into(), remedy: remedy.into() }
     }
+}
+
+/// Why an injection hurts nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unaimed {
+    /// This machine can't do it.
+    #[error(transparent)]
+    NotRun(#[from] NotRun),
+    /// Nobody has the role now: the run did not come to what was planned.
+    #[error("{0}")]
+    Nobody(String),
 }
 
 /// With it a force writes into the ledger what undoes what it does next.

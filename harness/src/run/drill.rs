@@ -57,6 +57,7 @@ fn mark(event: FaultEvent) -> FaultMark {
             Phase::Applied => FaultPhase::Applied,
             Phase::NotApplied => FaultPhase::NotApplied,
             Phase::NotRun => FaultPhase::NotRun,
+            Phase::Missed => FaultPhase::Missed,
             Phase::Healing => FaultPhase::Healing,
             Phase::Healed => FaultPhase::Healed,
             Phase::NotHealed => FaultPhase::NotHealed,

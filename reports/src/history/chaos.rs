@@ -16,12 +16,22 @@ pub enum FaultPhase {
     NotApplied,
     /// This machine can't do it; nothing was tried.
     NotRun,
+    /// What was to set it off never came, or nobody had its role when it did; nothing was tried.
+    Missed,
     /// It is being undone.
     Healing,
     /// It is known to be undone since `at_ns`: this is t_h.
     Healed,
     /// Undoing it was tried, and nobody can say that it worked.
     NotHealed,
+}
+
+impl FaultPhase {
+    /// True when anything was done about the fault by then.
+    #[must_use]
+    pub fn was_tried(self) -> bool {
+        !matches!(self, Self::NotRun | Self::Missed)
+    }
 }
 
 /// An injection of a fault came a step further.

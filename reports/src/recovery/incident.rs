@@ -92,8 +92,9 @@ fn read<'a>(history: &History, planned: &Cow<'a, Injection>) -> Incident<'a> {
         }
         (None, Some(mark), _) => (State::NotRun, mark.evidence.clone()),
         (None, None, Some(mark)) => (State::NotApplied, mark.evidence.clone()),
-        (None, None, None) if marks.is_empty() => {
-            (State::Missed, format!("the run never came to it ({})", planned.trigger))
+        (None, None, None) if marks.iter().all(|m| m.phase == FaultPhase::Missed) => {
+            let never = || format!("the run never came to it ({})", planned.trigger);
+            (State::Missed, marks.first().map_or_else(never, |mark| mark.evidence.clone()))
         }
         (None, None, None) => {
             (State::NotApplied, "nothing in the history says that it took effect".to_owned())
@@ -102,7 +103,7 @@ fn read<'a>(history: &History, planned: &Cow<'a, Injection>) -> Incident<'a> {
     let node = marks.iter().rev().find_map(|m| m.node.clone());
     let applied_ns = applied.map(|m| m.at_ns);
     let healed_ns = healed.map(|m| m.at_ns).or_else(|| ready_again(history, applied_ns?, node.as_deref()?));
-    let touched = marks.iter().filter(|m| m.phase != FaultPhase::NotRun).map(|m| m.at_ns).min();
+    let touched = marks.iter().filter(|m| m.phase.was_tried()).map(|m| m.at_ns).min();
     Incident {
         planned: planned.clone(),
         state,

@@ -11,7 +11,7 @@ pub use life::{Brought, Ended, Readiness};
 pub use supervisor::Supervised;
 
 use super::link::{Link, LinkError};
-use super::{Aimed, NotRun, Substrate, sweep};
+use super::{Aimed, Substrate, Unaimed, sweep};
 use crate::draw;
 use crate::fault::Fault;
 use crate::inject;
@@ -258,22 +258,22 @@ impl Local {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn link(&self, name: &str) -> Result<Link, NotRun> {
+    fn link(&self, name: &str) -> Result<Link, Unaimed> {
         let found = self.links().all.iter().find(|link| link.name == name).cloned();
-        found.ok_or_else(|| {
-            NotRun::new(format!("there is no link {name:?}"), "run it where the target has that link")
-        })
+        let nobody = || format!("there is no link {name:?}; run it where the target has that link");
+        found.ok_or_else(|| Unaimed::Nobody(nobody()))
     }
 
     /// Those whom an injection hurts: all of the role, or the one that its seed draws.
-    fn victims(&self, injection: &Injection) -> Result<Vec<Arc<Supervised>>, NotRun> {
+    fn victims(&self, injection: &Injection) -> Result<Vec<Arc<Supervised>>, Unaimed> {
         let mut nodes = self.of_role(&injection.on);
         if nodes.is_empty() {
-            let reason =
-                format!("there is no {} now that a {} could hurt", injection.on, injection.fault.kind());
-            let remedy = "name a role that the run has; on servers of your own give commands that inject and heal it \
-                          (fault = \"command\")";
-            return Err(NotRun::new(reason, remedy));
+            return Err(Unaimed::Nobody(format!(
+                "there is no {} now that a {} could hurt; name a role that the run has; on servers of your own give \
+                 commands that inject and heal it (fault = \"command\")",
+                injection.on,
+                injection.fault.kind()
+            )));
         }
         if !injection.fault.takes_all() {
             let last = u64::try_from(nodes.len()).unwrap_or(u64::MAX) - 1;
@@ -285,13 +285,13 @@ impl Local {
 }
 
 impl Substrate for Local {
-    fn aim(&self, injection: &Injection) -> Result<Aimed, NotRun> {
+    fn aim(&self, injection: &Injection) -> Result<Aimed, Unaimed> {
         if let Some(aimed) = inject::command(injection) {
             return Ok(aimed);
         }
         match &injection.on {
             Role::Link(name) => Ok(inject::link(injection, self.link(name)?)),
-            _ => inject::local(injection, self.victims(injection)?),
+            _ => Ok(inject::local(injection, self.victims(injection)?)?),
         }
     }
 
