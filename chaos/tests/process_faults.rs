@@ -186,6 +186,6 @@ fn nothing_is_left_of_a_node_with_processes_of_its_own_when_it_is_killed() {
     let drill = stage.play();
     until("it is killed", || stage.phases().contains(&Phase::Applied));
     until("all of it is gone", || tree.iter().all(|one| !one.is_alive()));
-    stage.local.stop_all(Duration::ZERO);
+    assert_eq!(stage.local.stop_all(Duration::ZERO), []);
     assert_eq!(drill.finish().len(), 1, "a node that is ended for good does not come back");
 }

@@ -66,7 +66,7 @@ fn a_node_beyond_its_memory_is_killed_by_the_kernel_and_comes_back() {
     assert!(stage.fault(Phase::Applied).evidence.contains("cgroup"));
     let mut asked = Asked::at(&stage.nodes.lock().unwrap().last().unwrap().text);
     assert_eq!(asked.ask("take 64"), "holds 64", "the limit is lifted");
-    stage.local.stop_all(Duration::ZERO);
+    assert_eq!(stage.local.stop_all(Duration::ZERO), []);
     assert_eq!(Account::read(stage.folder.path()).unwrap().open().count(), 0, "the group is removed");
 }
 
@@ -137,7 +137,7 @@ fn a_full_disk_refuses_writes_and_takes_them_again_when_space_is_back() {
     let journal = data.join("journal");
     let kept = fs::read(&journal).unwrap();
     assert!(kept.len() >= 60);
-    stage.local.stop_all(Duration::ZERO);
+    assert_eq!(stage.local.stop_all(Duration::ZERO), []);
     assert_eq!(fs::read(&journal).unwrap(), kept, "what was on the small disk is in the folder");
     assert!(!mounts().contains(&*data.to_string_lossy()), "and the disk is gone");
     assert_eq!(Account::read(stage.folder.path()).unwrap().open().count(), 0);

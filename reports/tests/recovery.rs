@@ -253,6 +253,18 @@ fn a_fault_that_was_never_set_off_lets_nothing_pass() {
 }
 
 #[test]
+fn what_is_left_of_a_node_after_the_run_is_not_healed() {
+    let mut made = outage(10_000, 600);
+    let marks = vec![(FaultPhase::NotHealed, 29_000)];
+    made.faults.push(MadeFault { name: "left-behind", marks, node: None, ..kill(0, 12_000, 1) });
+    let summary = judged(&drill(&made));
+    let left = &summary.recovery.as_ref().unwrap().injections[1];
+    assert_eq!((left.state, left.verdict), (State::NotHealed, Verdict::Unknown));
+    assert!(left.reason.contains("undone"), "{}", left.reason);
+    assert_eq!((summary.exit_code, summary.verdict), (6, Verdict::Unknown));
+}
+
+#[test]
 fn repeats_have_a_mean_with_an_interval_and_the_worst() {
     let downs = [600, 900, 1_200];
     let at = |i: usize| 8_000 + i as u64 * 6_000;

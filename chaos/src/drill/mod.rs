@@ -178,13 +178,21 @@ impl Stagehand {
         self.tell(injection, Phase::Intended, clock::now_ns(), Some(&thing), String::new());
         let act = Act { hand: self, injection, thing: &thing, id };
         // A force that panics must not leave what it did: heal is still asked for.
-        let applied = caught(|| force.apply(&Pen::new(&self.ledger, id)));
+        let applied = catch_unwind(AssertUnwindSafe(|| force.apply(&Pen::new(&self.ledger, id))));
+        let applied = applied.unwrap_or_else(|_| Err(panicked()));
         act.came(Phase::Applied, Phase::NotApplied, &applied);
         if let Ok(known) = &applied {
             act.wait(known.at_ns, force.as_mut());
         }
         self.tell(injection, Phase::Healing, clock::now_ns(), Some(&thing), String::new());
-        let healed = caught(|| force.heal()).or_else(|doubt| act.undo(doubt));
+        let healed = match catch_unwind(AssertUnwindSafe(|| force.heal())) {
+            Ok(Ok(known)) => Ok(known),
+            // What undoes it is tried all the same; but its force looks at more than the ledger does, and is not at ease.
+            Ok(Err(doubt)) => {
+                Err(act.undo(doubt).map_or_else(|doubt| doubt, |known| Doubt::new(known.evidence)))
+            }
+            Err(_) => act.undo(panicked()),
+        };
         act.came(Phase::Healed, Phase::NotHealed, &healed);
     }
 
@@ -243,7 +251,7 @@ impl Act<'_> {
         self.hand.tell(self.injection, phase, at_ns, Some(self.thing), evidence);
     }
 
-    /// Undoes by the ledger what its force could not undo; the first doubt stands when that fails too.
+    /// Undoes by the ledger what its force could not undo; tells of both.
     fn undo(&self, doubt: Doubt) -> Result<Known, Doubt> {
         let account = self.hand.ledger.account()?;
         let deed = account.open().find(|deed| deed.id == self.id).ok_or_else(|| doubt.clone())?;
@@ -269,6 +277,6 @@ impl Act<'_> {
     }
 }
 
-fn caught(deed: impl FnOnce() -> Result<Known, Doubt>) -> Result<Known, Doubt> {
-    catch_unwind(AssertUnwindSafe(deed)).unwrap_or_else(|_| Err(Doubt::new("the injector panicked")))
+fn panicked() -> Doubt {
+    Doubt::new("the injector panicked")
 }

@@ -78,7 +78,7 @@ impl Corrupt {
         Ok(Known { at_ns, evidence })
     }
 
-    /// Kills the node, if it runs, so that it stays away.
+    /// Kills the node, if it runs; it stays away until it is let back, however this comes out.
     fn fell(&self) -> Result<(), Doubt> {
         match self.node.fell() {
             Ok(_) | Err(NodeError::NotRunning { .. }) => Ok(()),
@@ -90,19 +90,18 @@ impl Corrupt {
 impl Force for Corrupt {
     fn apply(&mut self, pen: &Pen<'_>) -> Result<Known, Doubt> {
         super::running(&self.node)?;
-        self.fell()?;
-        let known = self.damage(pen)?;
-        self.node.want();
-        Ok(known)
+        let damaged = self.fell().and_then(|()| self.damage(pen));
+        self.node.let_back();
+        damaged
     }
 
     fn heal(&mut self) -> Result<Known, Doubt> {
-        self.fell()?;
-        let mut told = Vec::new();
-        if let Some(undo) = &self.undo {
-            told.push(undo.carry_out().map_err(Doubt::new)?);
-        }
-        let life = self.node.want();
+        let put_back = self.fell().and_then(|()| match &self.undo {
+            Some(undo) => undo.carry_out().map(Some).map_err(Doubt::new),
+            None => Ok(None),
+        });
+        let life = self.node.let_back();
+        let mut told: Vec<String> = put_back?.into_iter().collect();
         let ready = self.node.await_ready(life, ready_within(&self.node))?;
         told.push(format!("{} is ready again as process {}", self.node.spec().spec.name, ready.pid));
         Ok(Known { at_ns: ready.at_ns, evidence: told.join("; ") })

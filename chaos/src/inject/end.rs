@@ -59,7 +59,7 @@ impl Force for Stop {
     }
 
     fn heal(&mut self) -> Result<Known, Doubt> {
-        let life = self.node.want();
+        let life = self.node.let_back();
         back(&self.node, life, Duration::ZERO)
     }
 }
@@ -69,30 +69,35 @@ pub(super) struct Restart {
     nodes: Vec<Arc<Supervised>>,
     grace: Duration,
     between: Duration,
+    /// The life that the first one is to come back to.
+    life: u64,
 }
 
 impl Restart {
     pub(super) fn new(nodes: Vec<Arc<Supervised>>, grace: Duration, between: Duration) -> Self {
-        Self { nodes, grace, between }
+        Self { nodes, grace, between, life: 0 }
     }
 }
 
 impl Force for Restart {
     fn apply(&mut self, _: &Pen<'_>) -> Result<Known, Doubt> {
-        let ended = self.nodes[0].end(self.grace)?;
-        self.nodes[0].want();
-        Ok(gone("SIGTERM", &ended))
+        let ended = self.nodes[0].end(self.grace);
+        // Also when it could not be ended: what else keeps it away is none of ours.
+        self.life = self.nodes[0].let_back();
+        Ok(gone("SIGTERM", &ended?))
     }
 
     fn heal(&mut self) -> Result<Known, Doubt> {
         let mut told = Vec::new();
         let mut at_ns = clock::now_ns();
         for (index, node) in self.nodes.iter().enumerate() {
+            let mut life = self.life;
             if index > 0 {
                 std::thread::sleep(self.between);
-                node.end(self.grace)?;
+                let ended = node.end(self.grace);
+                life = node.let_back();
+                ended?;
             }
-            let life = node.want();
             let known = back(node, life, Duration::ZERO)?;
             (at_ns, told) = (known.at_ns, [told, vec![known.evidence]].concat());
         }

@@ -85,7 +85,8 @@ fn running(node: &Supervised) -> Result<Identity, Doubt> {
     node.running().ok_or_else(|| Doubt::new(format!("{} does not run", node.spec().spec.name)))
 }
 
-/// Ends a healing: a node that the fault has ended comes up again, also when its supervisor has given it up.
+/// Ends a healing: a node that the fault has ended comes up again, also when its supervisor has given it up. One that
+/// another fault keeps away is not started; it is waited for.
 fn revive(node: &Supervised, mut told: Vec<String>) -> Result<Known, Doubt> {
     let at_ns = clock::now_ns();
     let was_away = node.running().is_none();

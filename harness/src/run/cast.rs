@@ -2,6 +2,7 @@
 
 use super::directory::Directory;
 use super::usage::Watcher;
+use crate::clock;
 use crate::failure::{Blame, Result};
 use crate::journal::Journal;
 use crate::program;
@@ -11,14 +12,18 @@ use shakedown_chaos::ledger::Ledger;
 use shakedown_chaos::lock::Lock;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::Injection;
-use shakedown_chaos::substrate::local::{self, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision};
-use shakedown_reports::history::{Begun, NodeChange, NodeMark, Record};
+use shakedown_chaos::substrate::local::{
+    self, Left, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision,
+};
+use shakedown_reports::history::{Begun, FaultMark, FaultPhase, NodeChange, NodeMark, Record};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Name of the engine's node.
 pub const ENGINE: &str = "engine";
+/// What is told as not healed when something of a node is left after the run.
+const LEFT_BEHIND: &str = "left-behind";
 /// How often in a row a node that faults may hit is started again before it is given up.
 const STARTS_AT_MOST: u32 = 200;
 /// How long after its end: what systemd waits unless it is told otherwise (`RestartSec=`).
@@ -133,7 +138,8 @@ impl Cast {
         ))
     }
 
-    /// Ends the nodes whose names begin with `prefix`, in order.
+    /// Ends the nodes whose names begin with `prefix`, in order. What is left of one is told as a fault that is not
+    /// healed: somebody has to look after it.
     ///
     /// # Errors
     /// The task that waits for them panicked.
@@ -141,7 +147,11 @@ impl Cast {
         let local = self.local();
         let prefix = prefix.to_owned();
         let end = move || local.retire(&|name: &str| name.starts_with(&prefix), grace);
-        Ok(tokio::task::spawn_blocking(end).await?)
+        for left in tokio::task::spawn_blocking(end).await? {
+            eprintln!("shakedown: {left}; `shakedown heal` with this run directory tries again");
+            self.seen.journal.write(Record::Fault(left_behind(left)));
+        }
+        Ok(())
     }
 
     /// When the worker process that began a piece of work ended, as far as is known.
@@ -149,6 +159,18 @@ impl Cast {
         let state = self.seen.state();
         let did_it = |event: &&NodeEvent| begun.worker.contains(&format!("-{}-{}-", event.node, event.pid));
         state.ended.iter().find(did_it).map(|event| event.at_ns)
+    }
+}
+
+/// A mark of what was made ready for faults and could not be taken away: no injection, so it has the number 0.
+fn left_behind(left: Left) -> FaultMark {
+    FaultMark {
+        fault: LEFT_BEHIND.to_owned(),
+        injection: 0,
+        phase: FaultPhase::NotHealed,
+        at_ns: clock::now_ns(),
+        node: Some(left.node),
+        evidence: left.evidence,
     }
 }
 

@@ -96,9 +96,11 @@ fn read<'a>(history: &History, planned: &Cow<'a, Injection>) -> Incident<'a> {
             let never = || format!("the run never came to it ({})", planned.trigger);
             (State::Missed, marks.first().map_or_else(never, |mark| mark.evidence.clone()))
         }
-        (None, None, None) => {
-            (State::NotApplied, "nothing in the history says that it took effect".to_owned())
-        }
+        (None, None, None) => match not_healed {
+            // Made ready for a fault, and still there after the run.
+            Some(mark) => (State::NotHealed, mark.evidence.clone()),
+            None => (State::NotApplied, "nothing in the history says that it took effect".to_owned()),
+        },
     };
     let node = marks.iter().rev().find_map(|m| m.node.clone());
     let applied_ns = applied.map(|m| m.at_ns);

@@ -188,7 +188,7 @@ impl InjectionResult {
 
     /// True when it is known to have been in effect.
     pub fn took_effect(&self) -> bool {
-        matches!(self.state, State::Done | State::NotHealed)
+        self.applied_s.is_some() && matches!(self.state, State::Done | State::NotHealed)
     }
 
     /// True when nothing that was looked at left the steady state, and every start was acknowledged.

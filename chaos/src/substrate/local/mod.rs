@@ -3,6 +3,7 @@
 mod capability;
 pub mod kit;
 mod life;
+mod lives;
 mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
@@ -89,6 +90,21 @@ pub struct NodeEvent {
     pub text: String,
 }
 
+/// Something of a node that is still there though the node was ended: its process, a mount, a control group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The node.
+    pub node: String,
+    /// What was tried, and what was seen instead.
+    pub evidence: String,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "of {} is left: {}", self.node, self.evidence)
+    }
+}
+
 /// Is told what becomes of nodes, from several threads; must return soon.
 pub type Sink = Arc<dyn Fn(NodeEvent) + Send + Sync>;
 
@@ -149,11 +165,13 @@ impl Local {
         let program = spec.spec.program.display().to_string();
         let supervised = Supervised::new(spec, kit, Arc::clone(&self.sink))
             .map_err(|source| NodeError::Start { name, program, source })?;
-        let life = supervised.want();
-        let ready = supervised.await_ready(life, within + SLACK);
+        supervised.want();
+        let ready = supervised.await_first(within + SLACK);
         let supervised = Arc::new(supervised);
         if ready.is_err() {
-            self.take_down(&supervised, Duration::ZERO);
+            for left in self.take_down(&supervised, Duration::ZERO) {
+                tracing::warn!("{left}");
+            }
         } else {
             self.nodes().push(supervised);
         }
@@ -224,16 +242,17 @@ impl Local {
     }
 
     /// Ends all nodes, the last one first: SIGTERM, then SIGKILL after `grace`; and takes away what was made ready for
-    /// faults. What can't be taken away is logged, and stays open in the ledger. Blocks.
-    pub fn stop_all(&self, grace: Duration) {
-        self.retire(&|_| true, grace);
+    /// faults. Returns what is left, which stays open in the ledger. Blocks.
+    #[must_use = "what is left has to be told: somebody has to look after it"]
+    pub fn stop_all(&self, grace: Duration) -> Vec<Left> {
+        self.retire(&|_| true, grace)
     }
 
-    fn take_down(&self, node: &Supervised, grace: Duration) {
-        node.retire(grace);
-        for left in node.kit().clear(&self.ledger) {
-            tracing::warn!("{left}");
-        }
+    fn take_down(&self, node: &Supervised, grace: Duration) -> Vec<Left> {
+        let gone = node.retire(grace);
+        let left = node.kit().clear(&self.ledger);
+        let told = gone.err().map(|error| error.to_string()).into_iter().chain(left);
+        told.map(|evidence| Left { node: node.spec().spec.name.clone(), evidence }).collect()
     }
 
     /// The last lines of a node's log, for messages.
@@ -243,11 +262,12 @@ impl Local {
     }
 
     /// Ends the nodes of some names, the last one first, as [`Local::stop_all`] does all of them. Blocks.
-    pub fn retire(&self, which: &dyn Fn(&str) -> bool, grace: Duration) {
+    #[must_use = "what is left has to be told: somebody has to look after it"]
+    pub fn retire(&self, which: &dyn Fn(&str) -> bool, grace: Duration) -> Vec<Left> {
         let (gone, left) = self.nodes().drain(..).partition(|node| which(&node.spec().spec.name));
         *self.nodes() = left;
         let gone: Vec<Arc<Supervised>> = gone;
-        gone.iter().rev().for_each(|node| self.take_down(node, grace));
+        gone.iter().rev().flat_map(|node| self.take_down(node, grace)).collect()
     }
 
     fn nodes(&self) -> MutexGuard<'_, Vec<Arc<Supervised>>> {
@@ -302,7 +322,9 @@ impl Substrate for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.stop_all(Duration::ZERO);
+        for left in self.stop_all(Duration::ZERO) {
+            tracing::warn!("{left}");
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::kit::Kit;
 use super::life::{Brought, Ended, Readiness};
-use super::{NodeChange, NodeEvent, NodeSpec, Sink, Supervision};
+use super::lives::{Shared, State, supervise};
+use super::{NodeSpec, Sink};
 use crate::clock;
 use crate::process::{self, Identity};
-use crate::substrate::{Cage, Node, NodeError};
-use std::os::fd::OwnedFd;
+use crate::substrate::NodeError;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,52 +14,10 @@ use std::time::Duration;
 /// How long a node that was sent SIGKILL may take to be gone: the kernel may have to write its pages or end its I/O.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
-/// A node that lived this long and then ended unasked is not in a loop of crashes: it is counted from 1 again.
-const LIVED_WELL: Duration = Duration::from_secs(60);
-
 /// A node under supervision.
 pub struct Supervised {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct Shared {
-    spec: NodeSpec,
-    kit: Kit,
-    cage: Cage,
-    sink: Sink,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// It is to run.
-    wanted: bool,
-    /// Nobody needs it any more: the thread is to end.
-    over: bool,
-    /// How often it was started.
-    life: u64,
-    /// Its process, from when it is started until it is reaped.
-    running: Option<Running>,
-    /// The last life that was ready, and since when.
-    ready: Option<Readiness>,
-    /// The last life that ended, and how.
-    ended: Option<Ended>,
-    /// Why the last life did not come up.
-    failed: Option<(u64, NodeError)>,
-    /// Its next end was asked for.
-    asked: bool,
-    /// It is started again this long after its next end, whatever its supervision says.
-    again_after: Option<Duration>,
-    /// How often it ended unasked in a row.
-    unasked: u32,
-}
-
-#[derive(Debug)]
-struct Running {
-    identity: Identity,
-    descriptor: OwnedFd,
 }
 
 impl Supervised {
@@ -100,30 +58,73 @@ impl Supervised {
         self.lock().life
     }
 
-    /// Wants it to run; returns the number of the life that is then its next, or its present one.
+    /// Wants it to run, also when it was given up; whoever [keeps it away](Self::fell) still does. Returns the number of
+    /// the life that is then its next, or its present one.
     pub fn want(&self) -> u64 {
+        self.wanted(0)
+    }
+
+    /// Lets it back, once for each [`fell`](Self::fell) and [`end`](Self::end), and wants it to run; it does so when
+    /// nobody else keeps it away. Returns the same as [`want`](Self::want).
+    pub fn let_back(&self) -> u64 {
+        self.wanted(1)
+    }
+
+    fn wanted(&self, fewer_away: u32) -> u64 {
         let mut state = self.lock();
         let next = if state.running.is_some() { state.life } else { state.life + 1 };
         state.wanted = true;
+        state.away = state.away.saturating_sub(fewer_away);
         state.unasked = 0;
         self.shared.changed.notify_all();
         next
     }
 
-    /// Waits until life `life`, or a later one, is ready. Blocks.
+    /// Waits until life `life` is ready, or, when that one does not come up, a later one: its supervisor may start it
+    /// again. The time that others keep it away is not counted. Blocks.
+    ///
+    /// # Errors
+    /// It was given up, or did not come up within `limit`: why the last life that was seen did not.
+    pub fn await_ready(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
+        self.await_life(life, limit, |state| state.over || !state.wanted)
+    }
+
+    /// The same of its first life alone: what does not come up the first time is not waited for.
     ///
     /// # Errors
     /// It did not come up, or not within `limit`.
-    pub fn await_ready(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
-        let done = |state: &mut State| {
+    pub fn await_first(&self, limit: Duration) -> Result<Readiness, NodeError> {
+        self.await_life(1, limit, |state| state.over || state.failed.is_some())
+    }
+
+    fn await_life(
+        &self,
+        life: u64,
+        limit: Duration,
+        hopeless: impl Fn(&State) -> bool,
+    ) -> Result<Readiness, NodeError> {
+        let mut state = self.lock();
+        let mut deadline = clock::after(limit);
+        loop {
             if let Some(ready) = state.ready.as_ref().filter(|ready| ready.life >= life) {
-                return Some(Ok(ready.clone()));
+                return Ok(ready.clone());
             }
-            let failed = state.failed.take_if(|(failed, _)| *failed >= life).map(|(_, error)| Err(error));
-            // Nobody will start it any more: nothing is left to wait for.
-            failed.or_else(|| state.over.then(|| Err(self.not_running())))
-        };
-        self.wait(limit, done).unwrap_or_else(|| Err(self.not_ready(limit)))
+            let hopeless = hopeless(&state);
+            if hopeless || clock::until(deadline).is_zero() {
+                let why = state.failed.take_if(|(failed, _)| *failed >= life).map(|(_, error)| error);
+                drop(state);
+                let otherwise = || if hopeless { self.not_running() } else { self.not_ready(limit) };
+                return Err(why.unwrap_or_else(otherwise));
+            }
+            let away = state.away > 0;
+            state = match self.shared.changed.wait_timeout(state, clock::until(deadline)) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+            if away {
+                deadline = clock::after(limit);
+            }
+        }
     }
 
     /// SIGKILL; its supervisor starts it again, after `again_after` if that is given. Blocks until it is gone.
@@ -137,21 +138,25 @@ impl Supervised {
         self.gone(life, sent_ns)
     }
 
-    /// SIGKILL; it stays away until it is wanted again. Blocks until it is gone.
+    /// SIGKILL; it stays away until whoever did this [lets it back](Self::let_back), however this comes out. Blocks until
+    /// it is gone.
     ///
     /// # Errors
     /// It doesn't run, or the system refuses.
     pub fn fell(&self) -> Result<Brought, NodeError> {
-        let (life, sent_ns) = self.send(libc::SIGKILL, |state| state.wanted = false)?;
+        self.keep_away();
+        let (life, sent_ns) = self.send(libc::SIGKILL, |_| ())?;
         self.gone(life, sent_ns)
     }
 
-    /// SIGTERM, then SIGKILL after `grace`; it stays away until it is wanted again. Blocks until it is gone.
+    /// SIGTERM, then SIGKILL after `grace`; it stays away until whoever did this [lets it back](Self::let_back), however
+    /// this comes out. Blocks until it is gone.
     ///
     /// # Errors
     /// It doesn't run, or the system refuses.
     pub fn end(&self, grace: Duration) -> Result<Brought, NodeError> {
-        let (life, sent_ns) = self.send(libc::SIGTERM, |state| state.wanted = false)?;
+        self.keep_away();
+        let (life, sent_ns) = self.send(libc::SIGTERM, |_| ())?;
         if let Some(ended) = self.await_end(life, grace) {
             return Ok(Brought { sent_ns, ended });
         }
@@ -174,8 +179,15 @@ impl Supervised {
         self.lock().ended
     }
 
-    /// Ends it for good; SIGTERM first when there is any `grace`. It is gone when this returns. Blocks.
-    pub fn retire(&self, grace: Duration) {
+    fn keep_away(&self) {
+        self.lock().away += 1;
+    }
+
+    /// Ends it for good; SIGTERM first when there is any `grace`. Blocks.
+    ///
+    /// # Errors
+    /// It is still there though it got SIGKILL: the kernel does not let go of it.
+    pub fn retire(&self, grace: Duration) -> Result<(), NodeError> {
         {
             let mut state = self.lock();
             (state.wanted, state.over) = (false, true);
@@ -185,28 +197,30 @@ impl Supervised {
             let _ = self.send(libc::SIGKILL, |_| ());
         }
         let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // It can only have panicked, which it has said itself.
-            let _ = thread.join();
+        let Some(thread) = thread else { return Ok(()) };
+        if self.wait(GONE_WITHIN, |state| state.ended_for_good.then_some(())).is_none() {
+            // Its thread waits on for the kernel; nobody waits for its thread.
+            return Err(self.still_there());
         }
+        // It can only have panicked, which it has said itself.
+        let _ = thread.join();
+        Ok(())
     }
 
     fn gone(&self, life: u64, sent_ns: u64) -> Result<Brought, NodeError> {
-        let ended = self.await_end(life, GONE_WITHIN).ok_or_else(|| NodeError::StillThere {
-            name: self.shared.spec.spec.name.clone(),
-            within: GONE_WITHIN,
-        })?;
+        let ended = self.await_end(life, GONE_WITHIN).ok_or_else(|| self.still_there())?;
         Ok(Brought { sent_ns, ended })
+    }
+
+    fn still_there(&self) -> NodeError {
+        NodeError::StillThere { name: self.shared.spec.spec.name.clone(), within: GONE_WITHIN }
     }
 
     /// Sends a signal to the running process, with a change to the state that nobody can come between.
     fn send(&self, signal: i32, change: impl FnOnce(&mut State)) -> Result<(u64, u64), NodeError> {
         let mut state = self.lock();
         let name = &self.shared.spec.spec.name;
-        let Some(running) = &state.running else {
-            change(&mut state);
-            return Err(self.not_running());
-        };
+        let Some(running) = &state.running else { return Err(self.not_running()) };
         let pid = running.identity.pid;
         let sent_ns = clock::now_ns();
         match process::send(&running.descriptor, signal) {
@@ -256,130 +270,7 @@ impl Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        self.retire(Duration::ZERO);
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn tell(&self, change: NodeChange, pid: u32, at_ns: u64, text: &str) {
-        let node = self.spec.spec.name.clone();
-        (self.sink)(NodeEvent { node, change, pid, at_ns, text: text.to_owned() });
-    }
-}
-
-/// One life after another, until nobody needs it any more.
-fn supervise(shared: &Shared) {
-    while await_wanted(shared) {
-        let lived = live(shared);
-        rest(shared, lived);
-    }
-}
-
-/// Waits until it is to run; `false` when it never will again.
-fn await_wanted(shared: &Shared) -> bool {
-    let mut state = shared.lock();
-    while !state.wanted && !state.over {
-        state = shared.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
-    }
-    !state.over
-}
-
-/// One life: started, ready, ended. Tells how long it was ready; `None`: it never was.
-fn live(shared: &Shared) -> Option<Duration> {
-    let launched = Node::launch(&shared.spec.spec, &shared.cage);
-    let mut node = match launched.and_then(|node| take_up(shared, node)) {
-        Ok(node) => node,
-        Err(error) => {
-            let mut state = shared.lock();
-            state.life += 1;
-            state.failed = Some((state.life, error));
-            shared.changed.notify_all();
-            return None;
-        }
-    };
-    let pid = node.pid();
-    let life = shared.lock().life;
-    let ready = node.await_ready().map(str::to_owned);
-    let at_ns = clock::now_ns();
-    let ready_ns = ready.is_ok().then_some(at_ns);
-    match ready {
-        Ok(text) => {
-            shared.tell(NodeChange::Ready, pid, at_ns, &text);
-            shared.lock().ready = Some(Readiness { life, pid, at_ns, text });
-        }
-        Err(error) => shared.lock().failed = Some((life, error)),
-    }
-    shared.changed.notify_all();
-    let status = node.wait_for_ever();
-    let at_ns = clock::now_ns();
-    let mut state = shared.lock();
-    state.running = None;
-    if let Ok(status) = status {
-        let ended = Ended { life, pid, at_ns, status };
-        state.ended = Some(ended);
-        drop(state);
-        shared.changed.notify_all();
-        shared.tell(NodeChange::Ended, pid, at_ns, &ended.how());
-    }
-    ready_ns.map(|ready_ns| Duration::from_nanos(at_ns.saturating_sub(ready_ns)))
-}
-
-fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
-    let at_ns = clock::now_ns();
-    let pid = node.pid();
-    let control = |source| NodeError::Control { name: shared.spec.spec.name.clone(), pid, source };
-    let descriptor = process::descriptor(pid).map_err(control)?;
-    let identity = Identity::of(pid).unwrap_or(Identity { pid, start_ticks: 0 });
-    {
-        let mut state = shared.lock();
-        state.life += 1;
-        state.running = Some(Running { identity, descriptor });
-        if state.over {
-            // It was given up while it was being started.
-            drop(node);
-            state.running = None;
-            return Err(NodeError::NotRunning { name: shared.spec.spec.name.clone() });
-        }
-    }
-    shared.changed.notify_all();
-    shared.tell(NodeChange::Started, pid, at_ns, "");
-    Ok(node)
-}
-
-/// After an end: waits as long as the supervision says, or gives the node up.
-fn rest(shared: &Shared, lived: Option<Duration>) {
-    let mut state = shared.lock();
-    let (asked, again_after) = (std::mem::take(&mut state.asked), state.again_after.take());
-    if !state.wanted || state.over {
-        return;
-    }
-    let delay = match (again_after, shared.spec.supervision) {
-        (Some(delay), _) => Some(delay),
-        (None, Supervision::Never) => None,
-        (None, Supervision::Again { after, .. }) if asked => Some(after),
-        (None, Supervision::Again { after, at_most }) => {
-            let well = lived.is_some_and(|lived| lived >= LIVED_WELL);
-            state.unasked = if well { 1 } else { state.unasked + 1 };
-            (state.unasked <= at_most).then_some(after)
-        }
-    };
-    let Some(delay) = delay else {
-        state.wanted = false;
-        drop(state);
-        let text = if lived.is_some() { "it ended" } else { "it did not come up" };
-        shared.tell(NodeChange::GivenUp, 0, clock::now_ns(), text);
-        return;
-    };
-    let deadline = clock::after(delay);
-    while !state.over && state.wanted && !clock::until(deadline).is_zero() {
-        let left = clock::until(deadline);
-        state = match shared.changed.wait_timeout(state, left) {
-            Ok((state, _)) => state,
-            Err(poisoned) => poisoned.into_inner().0,
-        };
+        // Whoever wants to know whether it is gone has retired it before.
+        let _ = self.retire(Duration::ZERO);
     }
 }

@@ -60,7 +60,9 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("a line");
     println!("unhealed {}", drill.finish().len());
-    local.stop_all(Duration::from_secs(1));
+    for left in local.stop_all(Duration::from_secs(1)) {
+        println!("{left}");
+    }
     ledger.close().expect("the ledger is written");
     if let Some(guard) = guard {
         guard.end().expect("the guard ends when the ledger is closed");
