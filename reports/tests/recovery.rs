@@ -66,9 +66,10 @@ fn a_clean_drill_with_a_kill_and_a_lease_that_ran_out_passes_every_check() {
     kill_a_worker(&mut plan, &mut history, 1_999);
     let summary = judged(&(plan, history));
     assert_eq!(summary.verdict, Verdict::Pass, "{:#?}", summary.checks);
-    // One-task workflows have no order and hand nothing on; no start of theirs was refused and looked for.
+    // One-task workflows have no order and hand nothing on; no start of theirs was refused and looked for, and nobody
+    // looked afterwards.
     let idle: Vec<&str> = summary.checks.iter().filter(|c| !c.applies).map(|c| c.name.as_str()).collect();
-    assert_eq!(idle, ["unexpected", "out_of_order", "flow"]);
+    assert_eq!(idle, ["unexpected", "out_of_order", "flow", "aftermath"]);
     // What the worker had in hand waited for its lease.
     let injection = &summary.recovery.unwrap().injections[0];
     assert!(is_close(&injection.clocks.recovered, 2.0, 0.1), "{injection:#?}");
@@ -314,6 +315,36 @@ fn a_fault_that_comes_before_the_last_has_recovered_ends_what_can_be_said() {
     assert!((1.0..1.5).contains(&s), "it was back after that, and had no time to stay: {s}");
     assert_eq!(injections[0].verdict, Verdict::Unknown, "10 s are allowed, and 2.2 were observed");
     assert!(injections[1].clocks.recovered.seconds().is_some());
+}
+
+#[test]
+fn what_drains_only_when_nothing_arrives_has_not_recovered() {
+    let (mut plan, mut history) = drill(&Drill { seconds: 11, ..outage(10_000, 600) });
+    kill_a_worker(&mut plan, &mut history, 1_999);
+    let injection = judged(&(plan, history)).recovery.unwrap().injections.remove(0);
+    assert!(injection.clocks.first_success.seconds().is_some(), "{injection:#?}");
+    assert!(matches!(injection.clocks.recovered, Reading::NotWithin { .. }), "{injection:#?}");
+}
+
+#[test]
+fn what_was_not_read_a_second_time_after_faults_is_not_known_to_be_kept() {
+    let (plan, mut history) = drill(&outage(10_000, 600));
+    history.finals.retain(|read| read.reading == 1);
+    let summary = judged(&(plan, history));
+    let lost = summary.checks.iter().find(|check| check.name == "lost_start").unwrap();
+    assert_eq!(lost.verdict, Verdict::Unknown);
+    assert!(lost.undecided[0].what.contains("not read again"), "{:?}", lost.undecided[0]);
+}
+
+#[test]
+fn what_could_not_be_healed_is_exit_code_6_whatever_else_was_seen() {
+    let made = outage(10_000, 600);
+    let (plan, mut history) = drill(&made);
+    assert_eq!(judged(&(plan.clone(), history.clone())).exit_code, 0);
+    let mut mark = history.faults.last().unwrap().clone();
+    mark.phase = FaultPhase::NotHealed;
+    history.faults.push(mark);
+    assert_eq!(judged(&(plan, history)).exit_code, 6);
 }
 
 #[test]

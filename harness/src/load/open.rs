@@ -12,8 +12,8 @@ use crate::target::http::Exchange;
 use anyhow::Context as _;
 use shakedown_reports::history::{Call, Observed, Outcome, Record, Shed, Start};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ struct Level {
     journal: Journal,
     target: Conductor,
     in_flight: AtomicU64,
+    /// When the last workflow is due; set when the schedule begins.
+    last_due_ns: OnceLock<u64>,
 }
 
 /// Runs the level of `spec` and writes its records to `out`.
@@ -38,7 +40,7 @@ struct Level {
 pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
     let (journal, writer) = journal::open(out).with_context(|| format!("cannot write {}", out.display()))?;
     let target = Conductor::new(&spec.base)?;
-    let level = Level { spec, journal, target, in_flight: AtomicU64::new(0) };
+    let level = Level { spec, journal, target, in_flight: AtomicU64::new(0), last_due_ns: OnceLock::new() };
     // One thread sends thousands a second, and leaves the rest of the machine to target and workers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(offer(Arc::new(level)))?;
@@ -52,6 +54,8 @@ async fn offer(level: Arc<Level>) -> anyhow::Result<()> {
     level.target.queue_sizes(&["shakedown_preflight".to_owned()]).await;
     let began_ns = clock::now_ns() + clock::nanos(LEAD);
     println!("{BEGAN}{began_ns}");
+    let last_due_ns = level.spec.workflows.iter().map(|workflow| began_ns + workflow.due_ns).max();
+    level.last_due_ns.get_or_init(|| last_due_ns.unwrap_or(began_ns));
     let mut due = pace(&level.spec, began_ns)?;
     let cap = match level.spec.shape {
         Shape::Open { in_flight_cap } => u64::from(in_flight_cap),
@@ -102,13 +106,9 @@ async fn one_workflow(level: Arc<Level>, index: u64, due_ns: u64) {
 
 async fn start(level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> {
     let spec = &level.spec;
-    let Sent { first_sent_ns, last: sent, tries } = send(level, index).await;
+    let Sent { first_sent_ns, last: sent, tries, may_have_happened } = send(level, index).await;
     let workflow_id = started_id(&sent);
-    let outcome = match (sent.outcome(), &workflow_id) {
-        // A yes without an id may stand for a workflow that nobody can name.
-        (Outcome::Ok, None) => Outcome::Unknown,
-        (outcome, _) => outcome,
-    };
+    let outcome = fate(sent.outcome(), workflow_id.is_some(), may_have_happened);
     level.journal.write(Record::Start(Start {
         level: spec.level.clone(),
         index,
@@ -125,11 +125,24 @@ async fn start(level: &Level, index: u64, due_ns: u64) -> Option<(String, u64)> 
     workflow_id.map(|workflow_id| (workflow_id, sent.sent_ns))
 }
 
+/// What became of a start whose last try was answered like this.
+fn fate(last: Outcome, has_id: bool, may_have_happened: bool) -> Outcome {
+    match last {
+        // A yes without an id may stand for a workflow that nobody can name.
+        Outcome::Ok if !has_id => Outcome::Unknown,
+        // A refusal says nothing of an earlier try that was not answered.
+        Outcome::Failed if may_have_happened => Outcome::Unknown,
+        outcome => outcome,
+    }
+}
+
 /// A start as it was sent, the last time.
 struct Sent {
     first_sent_ns: u64,
     last: Exchange,
     tries: u32,
+    /// One of the tries was not answered.
+    may_have_happened: bool,
 }
 
 /// Sends a start. Without an idempotency key it is never sent twice: one whose fate is unknown is settled by its
@@ -142,13 +155,15 @@ async fn send(level: &Level, index: u64) -> Sent {
     let first_sent_ns = last.sent_ns;
     let give_up_ns = first_sent_ns + spec.retry_for_ms * 1_000_000;
     let (mut tries, mut pause) = (1, FIRST_PAUSE);
+    let mut may_have_happened = last.outcome() == Outcome::Unknown;
     while is_worth_another_try(&last) && clock::now_ns() + clock::nanos(pause) < give_up_ns {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         last = level.target.start_within(&request, within).await;
         tries += 1;
+        may_have_happened |= last.outcome() == Outcome::Unknown;
     }
-    Sent { first_sent_ns, last, tries }
+    Sent { first_sent_ns, last, tries, may_have_happened }
 }
 
 /// Not answered, or refused for the moment: 429, 503 and 507 say "later".
@@ -162,7 +177,10 @@ fn is_worth_another_try(sent: &Exchange) -> bool {
 async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64) -> Observed {
     let spec = &level.spec;
     let expected_ns = spec.to_start(index).expected_ns;
-    let give_up_ns = started_ns + spec.drain_ns.max(expected_ns);
+    // The drain time begins when nothing arrives any more: what is in force until then keeps nobody's workflow from its
+    // end for good.
+    let give_up_ns =
+        level.last_due_ns.get().copied().unwrap_or(0).max(started_ns) + spec.drain_ns.max(expected_ns);
     let mut last_sent_ns = started_ns;
     tokio::time::sleep(clock::until(watch::first_read_ns(started_ns, expected_ns))).await;
     loop {
@@ -189,5 +207,19 @@ async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64
         }
         last_sent_ns = sent.sent_ns;
         tokio::time::sleep(watch::sparing_pause(sent.done_ns, started_ns)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_after_a_try_without_an_answer_settles_nothing() {
+        assert_eq!(fate(Outcome::Failed, false, true), Outcome::Unknown);
+        assert_eq!(fate(Outcome::Failed, false, false), Outcome::Failed);
+        assert_eq!(fate(Outcome::Ok, true, true), Outcome::Ok);
+        assert_eq!(fate(Outcome::Ok, false, false), Outcome::Unknown);
+        assert_eq!(fate(Outcome::Unknown, false, false), Outcome::Unknown);
     }
 }

@@ -18,9 +18,13 @@ pub async fn unwatched(stage: &Stage<'_>, starts: &[Start], within: Duration) {
     let give_up_ns = clock::now_ns() + clock::nanos(within);
     let probes = |start: &&Start| stage.plan.levels.iter().any(|one| one.probes && one.name == start.level);
     for start in starts {
+        if clock::now_ns() >= give_up_ns {
+            return;
+        }
         let ids = match (start.outcome, &start.workflow_id) {
-            (Outcome::Ok, Some(id)) if probes(&start) => vec![id.clone()],
             (Outcome::Unknown, _) => found(stage, start).await,
+            (Outcome::Ok, _) if start.tries > 1 => found(stage, start).await,
+            (Outcome::Ok, Some(id)) if probes(&start) => vec![id.clone()],
             _ => continue,
         };
         for id in ids {

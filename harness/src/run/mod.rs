@@ -39,7 +39,7 @@ use provision::Host;
 use serde_json::Value;
 use shakedown_chaos::ledger::Ledger;
 use shakedown_reports::exit_code;
-use shakedown_reports::history::{Footer, Header, Record, SCHEMA_VERSION, Start};
+use shakedown_reports::history::{Aftermath, Footer, Header, Record, SCHEMA_VERSION, Start};
 use std::path::PathBuf;
 use usage::Sampler;
 
@@ -231,10 +231,9 @@ async fn read_back(stage: &Stage<'_>, starts: &[Start], ending: &Ending) {
     if twice {
         settle::read_back(stage, starts, 1).await;
     }
-    if ending.cut_short.is_none()
-        && let Err(error) = steady::verify(&stage.host.target).await
-    {
-        stage.note(&format!("after the load: {error}"), Value::Null);
+    if ending.cut_short.is_none() {
+        let problem = steady::verify(&stage.host.target).await.err().map(|error| error.to_string());
+        stage.journal.write(Record::Aftermath(Aftermath { at_ns: clock::now_ns(), problem }));
     }
     settle::read_back(stage, starts, if twice { 2 } else { 1 }).await;
 }

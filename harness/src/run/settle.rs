@@ -2,6 +2,7 @@
 
 use super::Stage;
 use crate::clock;
+use crate::target::http::Exchange;
 use crate::target::wire::{StoredTask, StoredWorkflow};
 use serde_json::{Value, json};
 use shakedown_reports::history::{FinalTask, FinalWorkflow, Note, Outcome, Record, Start};
@@ -12,6 +13,8 @@ use std::time::Duration;
 const IN_A_HURRY: Duration = Duration::from_secs(5);
 /// How long one workflow is tried to be read.
 const TRY_FOR: Duration = Duration::from_secs(10);
+/// From one try to the next.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Reads back what `starts` became, for the `reading`th time. What can't be read stays unknown, and a note says so.
 pub async fn read_back(stage: &Stage<'_>, starts: &[Start], reading: u32) {
@@ -41,17 +44,9 @@ async fn read_all(stage: &Stage<'_>, starts: &[Start], reading: u32) {
             if silent.load(Ordering::Relaxed) {
                 return;
             }
-            match (start.outcome, &start.workflow_id) {
-                (Outcome::Ok, Some(workflow_id)) if !read_one(stage, start, workflow_id, reading).await => {
-                    // A target that does not answer for one does not for the next: nobody waits for each of them.
-                    silent.store(true, Ordering::Relaxed);
-                }
-                (Outcome::Unknown, _) => settle(stage, start, reading).await,
-                // Under faults a target may say no and do it all the same.
-                (Outcome::Failed, _) if !stage.plan.injections.is_empty() => {
-                    look_for(stage, start, reading).await;
-                }
-                _ => {}
+            if !read_start(stage, start, reading).await {
+                // A target that does not answer for one does not for the next: nobody waits for each of them.
+                silent.store(true, Ordering::Relaxed);
             }
         }
     };
@@ -59,6 +54,24 @@ async fn read_all(stage: &Stage<'_>, starts: &[Start], reading: u32) {
     tokio::join!(a, b, c, d, e, f, g, h);
     if silent.into_inner() {
         stage.note("the target does not answer: the rest was not read back", Value::Null);
+    }
+}
+
+/// Reads what one start became; false when the target does not answer.
+async fn read_start(stage: &Stage<'_>, start: &Start, reading: u32) -> bool {
+    match (start.outcome, &start.workflow_id) {
+        (Outcome::Ok, Some(id)) => {
+            // One that was sent more often may have been taken more often.
+            let once = start.tries == 1;
+            read_one(stage, start, id, reading).await
+                && (once || look_for(stage, start, reading, Some(id)).await)
+        }
+        (Outcome::Unknown, _) => settle(stage, start, reading).await,
+        // Under faults a target may say no and do it all the same.
+        (Outcome::Failed, _) if !stage.plan.injections.is_empty() => {
+            look_for(stage, start, reading, None).await
+        }
+        _ => true,
     }
 }
 
@@ -95,51 +108,69 @@ async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str, reading: 
                 stage.note("a workflow could not be read back", data);
                 return exchange.status.is_some();
             }
-            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+            _ => tokio::time::sleep(AGAIN_AFTER).await,
         }
     }
 }
 
-/// Asks the target for the correlation id of a start that may or may not have happened.
-async fn settle(stage: &Stage<'_>, start: &Start, reading: u32) {
-    let Some(name) = stage.plan.template_of(start) else { return };
-    let (exchange, found) = stage.host.target.correlated(name, &start.correlation_id).await;
+/// Asks the target for the correlation id of a start that may or may not have happened; false when it does not answer.
+async fn settle(stage: &Stage<'_>, start: &Start, reading: u32) -> bool {
+    let Some(name) = stage.plan.template_of(start) else { return true };
+    let (exchange, found) = correlated(stage, name, start).await;
     let data = |more: Value| json!({ "correlation_id": start.correlation_id, "found": more });
     match found.as_deref() {
-        Some([]) => stage.note("a start of unknown fate did not happen", data(json!([]))),
+        Some([]) => {
+            stage.note("a start of unknown fate did not happen", data(json!([])));
+            stage.journal.write(Record::Final(unknown_there(start, "", reading)));
+        }
         Some(workflows) => {
             let ids: Vec<&str> = workflows.iter().map(|workflow| workflow.workflow_id.as_str()).collect();
             stage.note("a start of unknown fate happened", data(json!(ids)));
-            for workflow in workflows {
-                stage.journal.write(Record::Final(told(
-                    start,
-                    &workflow.workflow_id,
-                    workflow.clone(),
-                    reading,
-                )));
-            }
+            write_all(stage, start, workflows, reading);
         }
         None => {
             let why = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
             stage.note("a start of unknown fate stays unknown: the target can't be asked", data(json!(why)));
         }
     }
+    exchange.status.is_some()
 }
 
-/// Asks the target for the correlation id of a start that it refused: there must be nothing.
-async fn look_for(stage: &Stage<'_>, start: &Start, reading: u32) {
-    let Some(name) = stage.plan.template_of(start) else { return };
-    let (_, found) = stage.host.target.correlated(name, &start.correlation_id).await;
-    match found.as_deref() {
-        Some([]) => stage.journal.write(Record::Final(unknown_there(start, "", reading))),
-        Some(workflows) => {
-            for workflow in workflows {
-                let id = &workflow.workflow_id;
-                stage.journal.write(Record::Final(told(start, id, workflow.clone(), reading)));
-            }
+/// Asks the target for the correlation id of a start: of one that it refused there must be nothing, of one that it took
+/// nothing but `known`. False when it does not answer.
+async fn look_for(stage: &Stage<'_>, start: &Start, reading: u32, known: Option<&str>) -> bool {
+    let Some(name) = stage.plan.template_of(start) else { return true };
+    let (exchange, found) = correlated(stage, name, start).await;
+    match found {
+        Some(workflows) if workflows.is_empty() && known.is_none() => {
+            stage.journal.write(Record::Final(unknown_there(start, "", reading)));
+        }
+        Some(mut workflows) => {
+            workflows.retain(|workflow| Some(workflow.workflow_id.as_str()) != known);
+            write_all(stage, start, &workflows, reading);
         }
         // The check says how many were looked for.
         None => {}
+    }
+    exchange.status.is_some()
+}
+
+/// The workflows under the correlation id of a start; asked again for a while when the target can't tell.
+async fn correlated(stage: &Stage<'_>, name: &str, start: &Start) -> (Exchange, Option<Vec<StoredWorkflow>>) {
+    let give_up_ns = clock::now_ns() + clock::nanos(TRY_FOR);
+    loop {
+        let asked = stage.host.target.correlated(name, &start.correlation_id).await;
+        if asked.1.is_some() || clock::now_ns() > give_up_ns {
+            return asked;
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+fn write_all(stage: &Stage<'_>, start: &Start, workflows: &[StoredWorkflow], reading: u32) {
+    for workflow in workflows {
+        let id = &workflow.workflow_id;
+        stage.journal.write(Record::Final(told(start, id, workflow.clone(), reading)));
     }
 }
 

@@ -1,8 +1,9 @@
 //! The long-polling loop of one task type.
 
-use super::lease::{self, Lease};
+use super::lease::{self, Lease, Taken};
 use super::pool::{Pool, Slot};
 use super::{Shared, work};
+use crate::clock;
 use crate::target::http::Exchange;
 use crate::target::wire::PolledTask;
 use shakedown_reports::history::{Call, Record};
@@ -112,7 +113,9 @@ async fn slot_for(
             biased;
             slot = &mut slot => return slot,
             () = shared.timer.sleep_until(lease.next_ns) => {
-                waiting.iter().for_each(|task| lease::extend(&shared.spec.target, task, worker));
+                for task in waiting {
+                    lease::extend(&shared.spec.target, task, worker, &Taken::none(task, clock::now_ns()));
+                }
                 lease.renew();
             }
         }

@@ -1,7 +1,7 @@
 //! One execution of a task: the work itself, with signs of life, and the record of it.
 
 use super::assignment::Job;
-use super::lease::{self, Lease};
+use super::lease::{self, Lease, Taken};
 use super::pool::{Pool, Slot};
 use super::update::{self, Updated};
 use super::{Shared, update::Report};
@@ -33,6 +33,7 @@ struct Done {
     finished_ns: u64,
     steps_s: BTreeMap<String, f64>,
     reported: Reported,
+    extended: Taken,
 }
 
 /// Does the task, reports it and journals the execution; then the next one, if the answer to the report brings one.
@@ -75,6 +76,7 @@ async fn run_one(shared: &Arc<Shared>, pool: &Pool, handed: &Handed) -> Option<(
         status: updated.status,
         tries: updated.tries,
         steps_s: done.steps_s,
+        extended_ns: done.extended.last_ns(),
     };
     shared.spec.journal.write(Record::Execution(begun.ended(end)));
     next.map(|task| (answered_ns, task))
@@ -84,31 +86,32 @@ async fn run_one(shared: &Arc<Shared>, pool: &Pool, handed: &Handed) -> Option<(
 async fn work(shared: &Arc<Shared>, handed: &Handed, job: &Job, started_ns: u64) -> Done {
     let end_ns = |work_s: f64| started_ns + real_ns(work_s, shared.spec.speed);
     let mut steps_s = BTreeMap::new();
+    let taken = Taken::none(&handed.task, handed.polled_ns);
     let planned = async {
         let mut lease = handed.lease;
         let (mut begun_ns, mut worked_s) = (started_ns, 0.0);
         for (step, step_s) in &job.steps_s {
             worked_s += step_s;
-            sleep(shared, handed, &mut lease, end_ns(worked_s)).await;
+            sleep(shared, handed, &mut lease, &taken, end_ns(worked_s)).await;
             let ended_ns = clock::now_ns();
             steps_s.insert(step.clone(), workflow_s(ended_ns - begun_ns, shared.spec.speed));
             begun_ns = ended_ns;
         }
-        sleep(shared, handed, &mut lease, end_ns(job.work_s)).await;
+        sleep(shared, handed, &mut lease, &taken, end_ns(job.work_s)).await;
     };
     let whole = tokio::select! {
         () = planned => true,
         () = shared.stopped() => false,
     };
     let reported = if whole { verdict(shared, handed, job) } else { Reported::Nothing };
-    Done { finished_ns: clock::now_ns(), steps_s, reported }
+    Done { finished_ns: clock::now_ns(), steps_s, reported, extended: taken }
 }
 
-async fn sleep(shared: &Arc<Shared>, handed: &Handed, lease: &mut Lease, until_ns: u64) {
+async fn sleep(shared: &Arc<Shared>, handed: &Handed, lease: &mut Lease, taken: &Taken, until_ns: u64) {
     while lease.next_ns < until_ns {
         shared.timer.sleep_until(lease.next_ns).await;
         lease.renew();
-        lease::extend(&shared.spec.target, &handed.task, &handed.worker);
+        lease::extend(&shared.spec.target, &handed.task, &handed.worker, taken);
     }
     shared.timer.sleep_until(until_ns).await;
 }

@@ -6,10 +6,12 @@ use crate::history::{Execution, Outcome, Reported};
 /// seen from here it can end early by that much.
 const HAND_OUT_NS: u64 = 250_000_000;
 
-/// True when the lease of `execution`, counted from its hand-out, can have run out at `at_ns`.
+/// True when the lease of `execution`, counted from its hand-out or from the last sign of life that the target
+/// acknowledged before `at_ns`, can have run out at `at_ns`.
 pub(super) fn expired(execution: &Execution, at_ns: u64) -> bool {
     let lease_ns = (execution.lease_s * 1e9) as u64;
-    let ends_ns = execution.polled_ns.saturating_add(lease_ns);
+    let extended_ns = execution.extended_ns.filter(|extended| *extended <= at_ns).unwrap_or(0);
+    let ends_ns = execution.polled_ns.max(extended_ns).saturating_add(lease_ns);
     execution.lease_s > 0.0 && at_ns.saturating_add(HAND_OUT_NS.min(lease_ns / 4)) >= ends_ns
 }
 
@@ -50,6 +52,15 @@ mod tests {
         assert!(!expired(&short, short.polled_ns + SECOND / 10));
         assert!(expired(&short, short.polled_ns + SECOND / 5));
         assert!(!expired(&hand_out(0.0), u64::MAX), "no lease never runs out");
+    }
+
+    #[test]
+    fn an_acknowledged_sign_of_life_begins_the_lease_anew() {
+        let e = hand_out(2.0);
+        let e = Execution { extended_ns: Some(e.polled_ns + 16 * SECOND / 10), ..e };
+        assert!(!expired(&e, e.polled_ns + 2 * SECOND), "handed out again then, it was taken away early");
+        assert!(expired(&e, e.polled_ns + 36 * SECOND / 10));
+        assert!(!expired(&e, e.polled_ns + SECOND));
     }
 
     #[test]

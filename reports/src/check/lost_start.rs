@@ -6,10 +6,19 @@ use crate::joined::{Joined, WorkflowRun};
 
 pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
+    // Where there were faults the second reading counts: the first was made before the target had shown that it works.
+    let whole = run.history.footer.as_ref().is_some_and(|f| f.complete);
+    let twice = whole && !run.plan.injections.is_empty();
     for workflow in run.workflows() {
         let Some(fate) = fate(workflow) else { continue };
         evidence.looked();
+        let read_again = workflow.finals.iter().any(|f| f.reading > 1);
         match fate {
+            Fate::Kept if twice && !read_again => {
+                let what = "it was there at the first reading, and was not read again after the target had shown that it \
+                            works";
+                evidence.undecided(workflow.label(), None, what.to_owned());
+            }
             Fate::Kept => {}
             Fate::NotRead => {
                 let id = acknowledged_id(workflow).unwrap_or("no id");

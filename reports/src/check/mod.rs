@@ -1,5 +1,6 @@
 //! Checks: laws that a correct orchestrator keeps under any load, each looked for in the whole history.
 
+mod aftermath;
 mod at_rest;
 mod attempts;
 mod concurrency;
@@ -189,5 +190,8 @@ fn ends(run: &Joined<'_>) -> Vec<CheckResult> {
         at_rest::check(run).result("at_rest", "ended workflows", true).or_excused("no workflow ended"),
         monotone::check(run).result("monotone", "workflows read twice", true).or_excused(once),
         one_result::check(run).result("one_result", "results read twice", true).or_excused(once),
+        aftermath::check(run)
+            .result("aftermath", "workflows after the load", true)
+            .or_excused("nobody looked whether it still works"),
     ]
 }

@@ -15,8 +15,16 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
         for reading in &workflow.finals {
             by_id.entry(&reading.workflow_id).or_default().push(reading);
         }
-        for mut readings in by_id.into_values() {
+        let read_again = workflow.finals.iter().map(|f| f.reading).max().unwrap_or(0);
+        for (id, mut readings) in by_id {
             readings.sort_by_key(|r| r.reading);
+            // A search by correlation id tells of what is there, so what went is not in it.
+            if let Some(last) = readings.last().filter(|last| last.found && last.reading < read_again) {
+                evidence.looked();
+                let what =
+                    format!("workflow {id} was there at reading {} and is gone at the next", last.reading);
+                evidence.found(workflow.label(), None, what);
+            }
             for pair in readings.windows(2).filter(|pair| pair[0].reading < pair[1].reading) {
                 evidence.looked();
                 compare(workflow, pair[0], pair[1], &mut evidence);

@@ -3,6 +3,7 @@
 use super::Evidence;
 use crate::history::Outcome;
 use crate::joined::Joined;
+use std::collections::BTreeSet;
 
 pub(super) fn check(run: &Joined<'_>) -> Evidence {
     let mut evidence = Evidence::default();
@@ -14,7 +15,12 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
             continue;
         }
         evidence.looked();
-        for found in workflow.finals.iter().filter(|f| f.found && f.reading == workflow.finals[0].reading) {
+        let mut told = BTreeSet::new();
+        // Once each, whichever reading showed it first.
+        for found in workflow.finals.iter().filter(|f| f.found) {
+            if !told.insert(found.workflow_id.as_str()) {
+                continue;
+            }
             let what = match workflow.start.and_then(|s| s.error.as_deref()) {
                 Some(error) => {
                     format!("its start was refused ({error}), and it is there as {}", found.workflow_id)

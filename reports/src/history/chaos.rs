@@ -150,6 +150,8 @@ pub struct End {
     pub tries: u32,
     /// Seconds of workflow time that each step took.
     pub steps_s: BTreeMap<String, f64>,
+    /// When the last sign of life was sent that the target acknowledged.
+    pub extended_ns: Option<u64>,
 }
 
 impl End {
@@ -165,6 +167,7 @@ impl End {
             status: None,
             tries: 0,
             steps_s: BTreeMap::new(),
+            extended_ns: None,
         }
     }
 }
@@ -198,9 +201,21 @@ impl Begun {
             scheduled_ms: self.scheduled_ms,
             server_started_ms: self.server_started_ms,
             lease_s: self.lease_s,
+            extended_ns: end.extended_ns,
             steps_s: end.steps_s,
         }
     }
+}
+
+/// Whether the target still does what it did before the load: a workflow of one task is started, done and read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aftermath {
+    /// When that was known.
+    pub at_ns: u64,
+    /// What did not work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// How far this machine's figures are off: what `shakedown calibrate` found, on the machine that made the run.

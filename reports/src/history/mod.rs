@@ -9,7 +9,7 @@ mod chaos;
 mod read;
 mod usage;
 
-pub use chaos::{Begun, Calibration, End, FaultMark, FaultPhase, NodeChange, NodeMark};
+pub use chaos::{Aftermath, Begun, Calibration, End, FaultMark, FaultPhase, NodeChange, NodeMark};
 pub use read::History;
 pub use usage::{DiskSyncs, HostUsage, Resource};
 
@@ -59,6 +59,8 @@ pub enum Record {
     Node(NodeMark),
     /// A worker process took a task in hand.
     Begun(Begun),
+    /// Whether the target still works when the load is over.
+    Aftermath(Aftermath),
     /// How far this machine's figures are off.
     Calibration(Calibration),
     /// Something that a reader of the run should know (a target that restarted, a cap that was hit).
@@ -282,6 +284,9 @@ pub struct Execution {
     pub server_started_ms: u64,
     /// `responseTimeoutSeconds` of the record: the lease.
     pub lease_s: f64,
+    /// When the last sign of life was sent that the target acknowledged: the lease counts from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_ns: Option<u64>,
     /// Seconds of workflow time that each step inside the task took, where it has steps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps_s: BTreeMap<String, f64>,

@@ -1,9 +1,9 @@
 //! The reader of a history: strict in the middle, forgiving only about an end that is missing.
 
 use super::{
-    Begun, Calibration, Call, DiskSyncs, Execution, FaultMark, FinalWorkflow, Footer, Header, HostUsage,
-    LevelEnd, LevelMark, NodeMark, Note, OLDEST_VERSION, Observed, Record, Resource, SCHEMA_VERSION, Shed,
-    Start,
+    Aftermath, Begun, Calibration, Call, DiskSyncs, Execution, FaultMark, FinalWorkflow, Footer, Header,
+    HostUsage, LevelEnd, LevelMark, NodeMark, Note, OLDEST_VERSION, Observed, Record, Resource,
+    SCHEMA_VERSION, Shed, Start,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -41,6 +41,8 @@ pub struct History {
     pub nodes: Vec<NodeMark>,
     /// Work that worker processes took in hand.
     pub begun: Vec<Begun>,
+    /// Whether the target still worked when the load was over.
+    pub aftermath: Option<Aftermath>,
     /// How far this machine's figures are off, where that was found out.
     pub calibration: Option<Calibration>,
     /// Remarks.
@@ -102,6 +104,7 @@ impl History {
             faults: Vec::new(),
             nodes: Vec::new(),
             begun: Vec::new(),
+            aftermath: None,
             calibration: None,
             notes: Vec::new(),
             footer: None,
@@ -126,6 +129,7 @@ impl History {
             Record::Fault(r) => self.faults.push(r),
             Record::Node(r) => self.nodes.push(r),
             Record::Begun(r) => self.begun.push(r),
+            Record::Aftermath(r) => self.aftermath = Some(r),
             Record::Calibration(r) => self.calibration = Some(r),
             Record::Note(r) => self.notes.push(r),
             Record::Footer(r) => self.footer = Some(r),

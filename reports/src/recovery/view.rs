@@ -108,13 +108,14 @@ impl LevelView<'_> {
             }
             Ok(steady) => {
                 result.clocks.throughput = self.throughput(steady, t0, in_force_ns, until_load, settle_ns);
-                let waits = self.excursions(t0, until_ns, |at| {
+                let waits = self.excursions(t0, until_load, |at| {
                     let (backlog, oldest_ns) = self.waiting.at(at);
                     backlog as f64 > steady.backlog.bound || oldest_ns as f64 / 1e9 > steady.age_s.bound
                 });
+                // Like throughput it is judged under load: what only drains when nothing arrives has not recovered.
                 // What refuses everything has nothing waiting in it: nothing is recovered before users are served.
                 let served = result.clocks.first_success.clone();
-                let recovered = settled(&waits, t0, in_force_ns, until_ns, settle_ns).and(served);
+                let recovered = settled(&waits, t0, in_force_ns, until_load, settle_ns).and(served);
                 result.clocks.recovered_after_heal = match incident.healed_ns {
                     Some(healed) => recovered.from(super::flow::seconds(t0, healed)),
                     None => Reading::Unknown { why: "nobody knows when it was undone".to_owned() },

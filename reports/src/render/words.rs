@@ -82,6 +82,7 @@ pub(super) fn check(check: &CheckResult) -> String {
         "timers" => "fired early or too late",
         "concurrency" => "one too many at once",
         "at_rest" => "with something left open",
+        "aftermath" => "not working",
         "monotone" => "changed in between",
         "one_result" => "told otherwise",
         _ => "in breach",

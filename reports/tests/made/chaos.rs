@@ -332,6 +332,7 @@ fn execution(
         scheduled_ms: EPOCH_MS + ready_us / 1_000,
         server_started_ms: EPOCH_MS + polled_us / 1_000,
         lease_s: 10.0,
+        extended_ns: None,
         steps_s: BTreeMap::new(),
     }
 }

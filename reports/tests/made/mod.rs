@@ -269,6 +269,7 @@ fn task(
         scheduled_ms: EPOCH_MS + scheduled_ms,
         server_started_ms: EPOCH_MS + polled_ms,
         lease_s: 60.0,
+        extended_ns: None,
         steps_s: BTreeMap::new(),
     };
     let record = FinalTask {
