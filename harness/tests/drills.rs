@@ -62,6 +62,18 @@ fn a_role_that_nobody_has_and_a_window_past_the_end_are_refused_before_anything_
 }
 
 #[test]
+fn a_node_is_hurt_by_its_name_and_somebody_elses_engine_is_not() {
+    let pause = fault("fault = \"pause\"", "node:engine", "at = \"600 ms\"\nlasts = \"300 ms\"");
+    let folder = folder(&scenario(20, 2, &pause));
+    let at = folder.path();
+    shakedown(at, &["run", "drill.toml"]);
+    let told = phases(&run_directory(at).unwrap());
+    assert_eq!(told, ["intended", "applied", "healing", "healed"]);
+    let args = ["run", "drill.toml", "--target", "http://127.0.0.1:9"];
+    shakedown(at, &args).expect(4, &["of the engine's own process", "leave --target out"]);
+}
+
+#[test]
 fn a_heal_that_fails_ends_with_6_and_is_made_good_by_heal() {
     let folder = folder(&scenario(20, 2, &by_commands("at = \"600 ms\"\nlasts = \"300 ms\"")));
     let at = folder.path();

@@ -20,8 +20,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Name of the engine's node.
-pub const ENGINE: &str = "engine";
 /// What is told as not healed when something of a node is left after the run.
 const LEFT_BEHIND: &str = "left-behind";
 /// How often in a row a node that faults may hit is started again before it is given up.

@@ -3,7 +3,7 @@
 use super::Stage;
 use super::crew::{Crew, Processes};
 use crate::run::directory::Directory;
-use crate::scenario::validate::drill::WORKERS;
+use crate::scenario::validate::drill::{WORKER_PREFIX as PREFIX, WORKERS};
 use crate::workers::assignment::Assignments;
 use crate::workers::spec::{READY, WorkSpec, share};
 use crate::workers::tail::Tail;
@@ -21,9 +21,6 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long worker processes have to end in order.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-
-/// How the names of worker processes and of their files begin.
-const PREFIX: &str = "worker-";
 
 /// The workers of a run.
 ///

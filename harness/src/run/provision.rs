@@ -1,11 +1,12 @@
 //! The target of a run: the reference engine as a node of ours, or a server that somebody else runs.
 
-use super::cast::{Cast, ENGINE};
+use super::cast::Cast;
 use super::directory::Directory;
 use super::links;
 use crate::failure::{Blame, Result};
 use crate::program;
 use crate::scenario::drill::LinkEntry;
+use crate::scenario::validate::drill::ENGINE;
 use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::role::Role;

@@ -11,6 +11,10 @@ use shakedown_chaos::schedule::{self, Scope};
 use shakedown_reports::plan::Stage;
 use std::time::Duration;
 
+/// Name of the engine's node.
+pub const ENGINE: &str = "engine";
+/// How the names of worker processes and of their files begin; their number follows.
+pub const WORKER_PREFIX: &str = "worker-";
 /// The link over which load and probes reach the target.
 pub const CLIENTS: &str = "clients";
 /// The link over which workers reach the target.
@@ -92,7 +96,8 @@ fn links(scenario: &Scenario) -> Result<(), Finding> {
 /// Why the faults of `scenario` can't be injected into a server that somebody else runs, if they can't.
 pub fn not_on_a_server_of_others(scenario: &Scenario) -> Option<String> {
     let ours_alone = |fault: &&FaultEntry| {
-        matches!(fault.on, Role::Engine) && !matches!(fault.inject, Fault::Command { .. })
+        (fault.on == Role::Engine || fault.on == Role::Node(ENGINE.to_owned()))
+            && !matches!(fault.inject, Fault::Command { .. })
     };
     let fault = scenario.fault.iter().find(ours_alone)?;
     Some(format!(
@@ -163,7 +168,10 @@ pub fn length(level: &Level) -> Duration {
 /// Everything that a fault of the scenario can be aimed at.
 pub fn roles(scenario: &Scenario) -> Vec<Role> {
     let numbered = (1..=scenario.workers.processes).map(|number| Role::Worker(Which::Number(number)));
-    let mut roles: Vec<Role> = [Role::Engine].into_iter().chain(numbered).collect();
+    let processes =
+        (1..=scenario.workers.processes).map(|number| Role::Node(format!("{WORKER_PREFIX}{number}")));
+    let engine = [Role::Engine, Role::Node(ENGINE.to_owned())];
+    let mut roles: Vec<Role> = engine.into_iter().chain(numbered).chain(processes).collect();
     if scenario.workers.processes > 0 {
         // Every process has slots of every pool: who of them it is turns out when the fault is due.
         roles.extend(scenario.fault.iter().map(|fault| &fault.on).filter_map(|on| match on {
