@@ -48,6 +48,21 @@ impl fmt::Display for Role {
     }
 }
 
+impl Role {
+    /// True when both may stand for the same node or link, as far as their names tell.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Link(_), _) | (_, Self::Link(_)) => self == other,
+            (Self::Worker(Which::Number(one)), Self::Worker(Which::Number(other))) => one == other,
+            (Self::Node(one), Self::Node(other)) => one == other,
+            (Self::Engine, Self::Worker(_)) | (Self::Worker(_), Self::Engine) => false,
+            // One of several, one that does this, one of that name: it may be that one.
+            _ => true,
+        }
+    }
+}
+
 /// A text that names no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no role that a fault can hurt; accepted: {ACCEPTED}")]
@@ -109,6 +124,35 @@ impl JsonSchema for Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_that_may_be_one_thing_are_known() {
+        let may_be = |one: &str, other: &str| {
+            let (one, other): (Role, Role) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(one.may_be(&other), other.may_be(&one));
+            one.may_be(&other)
+        };
+        for (one, other) in [
+            ("engine", "engine"),
+            ("worker", "worker:1"),
+            ("worker:codegen", "worker:1"),
+            ("worker:codegen", "worker:design"),
+            ("node:engine", "engine"),
+            ("node:worker-1", "worker"),
+            ("link:a", "link:a"),
+        ] {
+            assert!(may_be(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("engine", "worker"),
+            ("worker:1", "worker:2"),
+            ("node:a", "node:b"),
+            ("link:a", "link:b"),
+            ("link:a", "engine"),
+        ] {
+            assert!(!may_be(one, other), "{one} {other}");
+        }
+    }
 
     #[test]
     fn roles_are_read_as_they_are_written() {

@@ -109,6 +109,7 @@ fn what_can_not_be_is_refused_with_what_would_do() {
         lasts: Some(MS(lasts_ms)),
         ..at(name, Fault::Pause {}, "engine", from, from)
     };
+    let on = |name: &str, role: &str, from| Planned { on: role.parse().unwrap(), ..pause(name, from, 100) };
     let event = |nth_from, nth_to| Trigger::Event { name: "start".to_owned(), nth_from, nth_to };
     let marker = Trigger::Marker { on: "worker:9".parse().unwrap(), text: "x".to_owned(), nth: 1 };
     let partition = Fault::Partition { style: PartitionStyle::Drop };
@@ -121,6 +122,7 @@ fn what_can_not_be_is_refused_with_what_would_do() {
         ("there are only 60s", vec![at("a", kill(), "engine", 0, 60_001)]),
         ("both be in force on engine at 100ms", vec![pause("a", 0, 101), pause("b", 100, 5)]),
         ("both be in force", vec![at("a", Fault::Pause {}, "engine", 0, 0), pause("b", 100, 5)]),
+        ("both be in force", vec![on("a", "worker", 0), on("b", "worker:1", 50)]),
         ("both be in force", vec![Planned { every: Some(MS(5)), times: 2, ..pause("a", 0, 6) }]),
         ("at least a millisecond", vec![pause("a", 0, 0)]),
         ("at least 1", vec![Planned { times: 0, ..pause("a", 0, 5) }]),

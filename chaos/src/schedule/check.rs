@@ -195,10 +195,18 @@ fn in_time(window: &Window<'_>, length: Duration) -> Result<(), ScheduleError> {
     Err(ScheduleError::PastTheEnd { name, injection, ends, length })
 }
 
+/// May both hurt the same node or link? What a command is about is the user's own: its role is a name and no more.
+fn on_one_thing(one: &Planned, other: &Planned) -> bool {
+    match one.fault.kind() {
+        "command" => one.on == other.on,
+        _ => one.on.may_be(&other.on),
+    }
+}
+
 fn overlaps(windows: &[Window<'_>]) -> Result<(), ScheduleError> {
     for (index, one) in windows.iter().enumerate() {
         for other in &windows[index + 1..] {
-            let same = one.planned.on == other.planned.on
+            let same = on_one_thing(one.planned, other.planned)
                 && one.planned.fault.kind() == other.planned.fault.kind()
                 && !one.planned.fault.passes();
             if same && one.from < other.to && other.from < one.to {
