@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// How long a node has to end in order, unless the scenario says otherwise.
 const GRACE_MS: u64 = 10_000;
@@ -206,6 +207,16 @@ impl Fault {
     #[must_use]
     pub fn takes_all(&self) -> bool {
         matches!(self, Self::RollingRestart { .. })
+    }
+
+    /// How long injecting it may take by its own figures, and undoing it as long again: a command and the one that
+    /// verifies it. All others take a small part of what is granted anyway.
+    #[must_use]
+    pub fn takes(&self) -> Duration {
+        match self {
+            Self::Command { within_s, .. } => Duration::from_secs(within_s.saturating_mul(2)),
+            _ => Duration::ZERO,
+        }
     }
 
     /// What is wrong with its figures.

@@ -1,7 +1,7 @@
 //! Heals what a run left behind, from its ledger: for `shakedown heal`, and for the guard of a run.
 
 use crate::clock;
-use crate::ledger::{Account, Deed, Ledger, LedgerError, Stage};
+use crate::ledger::{Account, Broken, Deed, Ledger, LedgerError, Stage};
 use crate::process::{self, Identity};
 use crate::substrate::sweep;
 use std::fmt;
@@ -18,6 +18,8 @@ pub struct Healing {
     pub healed: Vec<Step>,
     /// What isn't, with what was tried and seen instead.
     pub unhealed: Vec<Step>,
+    /// Lines of the ledger that mean nothing.
+    pub broken: Vec<Broken>,
 }
 
 /// One deed of a ledger, and what became of it.
@@ -39,6 +41,9 @@ impl Healing {
 
 impl fmt::Display for Healing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for broken in &self.broken {
+            writeln!(f, "passed over: {broken}")?;
+        }
         if self.ended.is_empty() && self.healed.is_empty() && self.unhealed.is_empty() {
             return write!(f, "nothing of the run is in force on {}", self.target);
         }
@@ -91,7 +96,8 @@ pub fn heal(run_dir: &Path, force: bool) -> Result<Healing, HealError> {
     // Before what they use is taken away.
     let ended = if same_boot && !goes_on { sweep::of(account.owner) } else { Vec::new() };
     let ledger = Ledger::resume(run_dir)?;
-    let mut healing = Healing { target: account.target.clone(), ended, healed: vec![], unhealed: vec![] };
+    let (target, broken) = (account.target.clone(), account.broken.clone());
+    let mut healing = Healing { target, ended, healed: vec![], unhealed: vec![], broken };
     for deed in account.open().rev() {
         let (step, whole) = undo(deed, Circumstances { same_boot, goes_on });
         let stage = if whole { Stage::Healed } else { Stage::NotHealed };

@@ -1,7 +1,7 @@
 //! Two runs must not hurt one target at one time: a lock by the target's name, held by the kernel, so that it is free
 //! when its holder is gone. What the last holder left in force is told too.
 
-use crate::ledger::{Account, FILE};
+use crate::ledger::{Account, FILE, LedgerError};
 use crate::process::Identity;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -51,6 +51,17 @@ pub enum LockError {
         /// How many.
         count: usize,
     },
+    /// Nobody can say what the last run on it left in force.
+    #[error(
+        "what the last run on {target} left in force is not known: {source}; see to it that nothing of it is left, then \
+         remove that file"
+    )]
+    Unread {
+        /// The target.
+        target: String,
+        /// Why.
+        source: LedgerError,
+    },
     /// The lock's file can't be used.
     #[error("cannot lock {target} by the file {}: {source}; is the folder writable?", path.display())]
     File {
@@ -85,7 +96,8 @@ impl Lock {
                 return Err(LockError::Held { target: target.to_owned(), run_dir, pid });
             }
             (Ok(()), Some(last)) if last.run_dir.join(FILE).exists() => {
-                let count = Account::read(&last.run_dir).map_or(0, |account| account.open().count());
+                let unread = |source| LockError::Unread { target: target.to_owned(), source };
+                let count = Account::read(&last.run_dir).map_err(unread)?.open().count();
                 if count > 0 {
                     let (target, run_dir) = (target.to_owned(), last.run_dir);
                     return Err(LockError::Leftovers { target, run_dir, count });
@@ -140,6 +152,17 @@ mod tests {
         let error = Lock::take(folder.path(), "t", folder.path()).unwrap_err().to_string();
         assert!(error.contains("1 faults") && error.contains("shakedown heal"), "{error}");
         ledger.came(id, Stage::Healed, 1, "gone").unwrap();
+        Lock::take(folder.path(), "t", folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_ledger_that_can_not_be_read_counts_as_leftovers() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Lock::take(folder.path(), "t", folder.path()).unwrap());
+        std::fs::write(folder.path().join(FILE), "{\"entry\":\"ope\n").unwrap();
+        let error = Lock::take(folder.path(), "t", folder.path()).unwrap_err().to_string();
+        assert!(error.contains("not known") && error.contains(FILE), "{error}");
+        std::fs::remove_file(folder.path().join(FILE)).unwrap();
         Lock::take(folder.path(), "t", folder.path()).unwrap();
     }
 }

@@ -65,6 +65,30 @@ fn a_command_injects_is_verified_and_heals_and_what_they_say_is_kept() {
 }
 
 #[test]
+fn nobody_else_heals_a_command_before_it_had_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut planned = command(folder.path(), "true", "true", Some("exit 1"));
+    planned.fault = match planned.fault {
+        Fault::Command { inject, heal, .. } => Fault::Command { inject, heal, verify: vec![], within_s: 600 },
+        other => other,
+    };
+    play(folder.path(), &planned);
+    let ledger = fs::read_to_string(folder.path().join("ledger.jsonl")).unwrap();
+    let entries: Vec<serde_json::Value> =
+        ledger.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let granted_ms = |what: fn(&serde_json::Value) -> bool| {
+        let entry = entries.iter().find(|entry| what(entry)).unwrap();
+        (entry["expires_ns"].as_u64().unwrap() - entry["at_ns"].as_u64().unwrap()) / 1_000_000
+    };
+    // It and the one that verifies it have ten minutes each, when it is injected and when it is healed.
+    let (lasts_ms, overtime_ms, each_ms) = (20, 30_000, 600_000);
+    let intended_ms = granted_ms(|entry| entry["entry"] == "intended");
+    assert_eq!(intended_ms, lasts_ms + overtime_ms + 4 * each_ms);
+    let applied_ms = granted_ms(|entry| entry["entry"] == "came" && entry["to"] == "applied");
+    assert_eq!(applied_ms, lasts_ms + overtime_ms + 2 * each_ms);
+}
+
+#[test]
 fn a_command_that_fails_is_not_applied_and_is_healed_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let planned = command(folder.path(), "echo no such pod >&2; exit 4", "touch $0/healed", None);

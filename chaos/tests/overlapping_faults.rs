@@ -48,6 +48,38 @@ fn a_kill_that_hits_during_the_recovery_from_another_leaves_both_healed() {
 }
 
 #[test]
+fn one_thing_has_one_fault_of_a_kind_at_a_time() {
+    let pause = |name: &str| by(name, Fault::Pause {}, event(name), None);
+    let stage = Stage::new(&[pause("first"), pause("second")]);
+    stage.local.add_node(shell(stage.folder.path(), "engine", "engine", SLEEPER)).unwrap();
+    let node = stage.local.process("engine").unwrap();
+    let drill = stage.play();
+    drill.feed("first");
+    until("it is paused", || told(&stage, "first", Phase::Applied).is_some());
+    drill.feed("second");
+    until("the second is refused", || told(&stage, "second", Phase::NotApplied).is_some());
+    let refused = told(&stage, "second", Phase::NotApplied).unwrap();
+    assert!(
+        refused.evidence.contains("first (1), a pause too, is in force on engine"),
+        "{}",
+        refused.evidence
+    );
+    assert_eq!(node.state(), Some('T'), "the first goes on");
+    assert_eq!(drill.finish(), []);
+    assert!(told(&stage, "second", Phase::Healing).is_none(), "nothing was done, nothing is undone");
+}
+
+#[test]
+fn a_fault_that_begins_when_the_one_before_is_to_end_waits_for_its_healing() {
+    let pause = Planned { every: Some(60 * MS), times: 4, ..now(Fault::Pause {}, "engine", Some(60 * MS)) };
+    let stage = Stage::new(&[pause]);
+    stage.local.add_node(shell(stage.folder.path(), "engine", "engine", SLEEPER)).unwrap();
+    assert_eq!(stage.play_through(), []);
+    let whole = [Phase::Intended, Phase::Applied, Phase::Healing, Phase::Healed];
+    assert_eq!(stage.phases(), whole.repeat(4), "one after another, all of them");
+}
+
+#[test]
 fn what_a_stop_keeps_away_is_not_started_by_the_healing_of_something_else() {
     let cpu = by("slow", Fault::Cpu { cores: 0.5 }, event("go"), Some(100 * MS));
     let stop = by("stopped", Fault::Stop { grace_ms: 5_000 }, event("stop"), Some(500 * MS));

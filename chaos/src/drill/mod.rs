@@ -1,6 +1,7 @@
 //! A drill: a schedule that is played on a substrate. Each injection has a thread of its own that waits for what sets
 //! it off, injects, looks whether that worked, waits, heals, and looks again. However the drill ends, all is healed.
 
+mod holds;
 mod signals;
 
 use crate::clock;
@@ -9,6 +10,7 @@ use crate::heal;
 use crate::ledger::{Ledger, Stage};
 use crate::schedule::{Due, Injection};
 use crate::substrate::{Aimed, Doubt, Force, Known, Pen, Substrate, Unaimed};
+use holds::Holds;
 use signals::Signals;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +87,7 @@ struct Stagehand {
     ledger: Arc<Ledger>,
     sink: Sink,
     signals: Arc<Signals>,
+    holds: Arc<Holds>,
     unhealed: Arc<Mutex<Vec<Unhealed>>>,
 }
 
@@ -101,6 +104,7 @@ impl Drill {
         sink: Sink,
     ) -> std::io::Result<Self> {
         let (signals, unhealed) = (Arc::new(Signals::new(origin_ns)), Arc::default());
+        let holds: Arc<Holds> = Arc::default();
         let mut drill = Self { signals, threads: Vec::new(), unhealed };
         for injection in injections {
             let hand = Stagehand {
@@ -108,6 +112,7 @@ impl Drill {
                 ledger: Arc::clone(&ledger),
                 sink: Arc::clone(&sink),
                 signals: Arc::clone(&drill.signals),
+                holds: Arc::clone(&holds),
                 unhealed: Arc::clone(&drill.unhealed),
             };
             let name = format!("fault-{}", injection.name);
@@ -165,26 +170,49 @@ impl Stagehand {
                 return;
             }
         };
-        let within = injection.lasts.map(|lasts| lasts + OVERTIME);
-        let fault = Some(&injection.fault);
-        let id = match self.ledger.intend(&injection.name, injection.injection, &thing, fault, within) {
-            Ok(id) => id,
-            Err(error) => {
-                let evidence = error.to_string();
-                self.tell(injection, Phase::NotApplied, clock::now_ns(), Some(&thing), evidence);
+        let waited = match self.holds.take(injection, &thing) {
+            Ok(waited) => waited,
+            Err(why) => {
+                self.tell(injection, Phase::NotApplied, clock::now_ns(), Some(&thing), why);
                 return;
             }
         };
-        self.tell(injection, Phase::Intended, clock::now_ns(), Some(&thing), String::new());
-        let act = Act { hand: self, injection, thing: &thing, id };
+        let too_late = waited && self.signals.is_over();
+        if too_late {
+            let evidence = "the end came before another one of its kind was healed".to_owned();
+            self.tell(injection, Phase::Missed, clock::now_ns(), Some(&thing), evidence);
+        }
+        let undone = too_late || self.act(injection, &thing, force.as_mut());
+        self.holds.over(injection, &thing, undone);
+    }
+
+    /// An injection that is due; tells whether it is known to be undone.
+    fn act(&self, injection: &Injection, thing: &str, force: &mut dyn Force) -> bool {
+        // Until it is known to be in force: it may have to be applied and undone first, and nobody else must undo it
+        // in the meantime.
+        let within = may_last(injection).map(|lasts| lasts.saturating_add(injection.fault.takes()));
+        let fault = Some(&injection.fault);
+        let id = match self.ledger.intend(&injection.name, injection.injection, thing, fault, within) {
+            Ok(id) => id,
+            Err(error) => {
+                let evidence = error.to_string();
+                self.tell(injection, Phase::NotApplied, clock::now_ns(), Some(thing), evidence);
+                // Nothing was done.
+                return true;
+            }
+        };
+        self.tell(injection, Phase::Intended, clock::now_ns(), Some(thing), String::new());
+        let act = Act { hand: self, injection, thing, id };
         // A force that panics must not leave what it did: heal is still asked for.
         let applied = catch_unwind(AssertUnwindSafe(|| force.apply(&Pen::new(&self.ledger, id))));
         let applied = applied.unwrap_or_else(|_| Err(panicked()));
         act.came(Phase::Applied, Phase::NotApplied, &applied);
         if let Ok(known) = &applied {
-            act.wait(known.at_ns, force.as_mut());
+            self.holds.applied(injection, thing, known.at_ns);
+            act.wait(known.at_ns, force);
         }
-        self.tell(injection, Phase::Healing, clock::now_ns(), Some(&thing), String::new());
+        self.holds.healing(injection, thing);
+        self.tell(injection, Phase::Healing, clock::now_ns(), Some(thing), String::new());
         let healed = match catch_unwind(AssertUnwindSafe(|| force.heal())) {
             Ok(Ok(known)) => Ok(known),
             // What undoes it is tried all the same; but its force looks at more than the ledger does, and is not at ease.
@@ -194,6 +222,7 @@ impl Stagehand {
             Err(_) => act.undo(panicked()),
         };
         act.came(Phase::Healed, Phase::NotHealed, &healed);
+        healed.is_ok()
     }
 
     fn await_due(&self, due: &Due) -> bool {
@@ -235,7 +264,11 @@ impl Act<'_> {
             Phase::NotHealed => Stage::NotHealed,
             _ => Stage::NotApplied,
         };
-        if let Err(error) = self.hand.ledger.came(self.id, stage, at_ns, &evidence) {
+        let written = match stage {
+            Stage::Applied => self.hand.ledger.applied(self.id, at_ns, &evidence, may_last(self.injection)),
+            _ => self.hand.ledger.came(self.id, stage, at_ns, &evidence),
+        };
+        if let Err(error) = written {
             // What undoes it is on disk already; only that it came so far is not.
             tracing::warn!("{error}");
         }
@@ -275,6 +308,11 @@ impl Act<'_> {
             next = force.hold();
         }
     }
+}
+
+/// How long after it is in force it is to be undone at the latest; `None`: it lasts until the end.
+fn may_last(injection: &Injection) -> Option<Duration> {
+    injection.lasts.map(|lasts| lasts.saturating_add(injection.fault.takes()).saturating_add(OVERTIME))
 }
 
 fn panicked() -> Doubt {

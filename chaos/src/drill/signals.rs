@@ -44,6 +44,11 @@ impl Signals {
         self.changed.notify_all();
     }
 
+    /// True when what has not begun is not to begin any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().over
+    }
+
     /// Waits until this long after the beginning; `false`: the end came first.
     pub(super) fn await_time(&self, after: Duration) -> bool {
         self.sleep_until(self.origin_ns.saturating_add(clock::nanos(after)))

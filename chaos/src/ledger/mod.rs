@@ -1,19 +1,22 @@
 //! The ledger: what hurts the target right now, on disk before it is done, with what undoes it as data, so that any
 //! process can heal after this one is gone. One JSON object a line, each synced before anything else happens.
 
+mod account;
 mod undo;
 
 use crate::clock;
 use crate::fault::Fault;
 use crate::process::{self, Identity};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+pub use account::{Account, Broken, Deed};
 pub use undo::{Patch, Undo};
 
 /// Name of the ledger's file in a run directory.
@@ -70,6 +73,9 @@ pub enum Entry {
         at_ns: u64,
         /// What shows it.
         evidence: String,
+        /// Of one that is in force: when it is healed by whoever sees it; `None`: when its owner is gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_ns: Option<u64>,
     },
     /// The last line: nothing more will be done.
     Closed {
@@ -111,16 +117,6 @@ pub enum LedgerError {
         /// What the system said.
         source: io::Error,
     },
-    /// A line means nothing.
-    #[error("{}:{line}: not a line of a ledger: {source}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
     /// It has no first line.
     #[error("the ledger {} does not say whose it is: its first line is missing", path.display())]
     Headless {
@@ -133,7 +129,7 @@ pub enum LedgerError {
 #[derive(Debug)]
 pub struct Ledger {
     path: PathBuf,
-    file: File,
+    file: Mutex<File>,
     next: AtomicU64,
 }
 
@@ -144,9 +140,9 @@ impl Ledger {
     /// There is one already, or it can't be written.
     pub fn create(run_dir: &Path, target: &str) -> Result<Self, LedgerError> {
         let path = run_dir.join(FILE);
-        let opened = OpenOptions::new().create_new(true).append(true).open(&path);
+        let opened = OpenOptions::new().create_new(true).read(true).append(true).open(&path);
         let file = opened.map_err(|source| LedgerError::Write { path: path.clone(), source })?;
-        let ledger = Self { path, file, next: AtomicU64::new(1) };
+        let ledger = Self { path, file: Mutex::new(file), next: AtomicU64::new(1) };
         ledger.write(&Entry::Opened {
             target: target.to_owned(),
             owner: Identity::ours(),
@@ -165,9 +161,9 @@ impl Ledger {
     /// It can't be written.
     pub fn resume(run_dir: &Path) -> Result<Self, LedgerError> {
         let path = run_dir.join(FILE);
-        let opened = OpenOptions::new().append(true).open(&path);
+        let opened = OpenOptions::new().read(true).append(true).open(&path);
         let file = opened.map_err(|source| LedgerError::Write { path: path.clone(), source })?;
-        Ok(Self { path, file, next: AtomicU64::new(u64::MAX / 2) })
+        Ok(Self { path, file: Mutex::new(file), next: AtomicU64::new(u64::MAX / 2) })
     }
 
     /// Where it is.
@@ -223,7 +219,23 @@ impl Ledger {
     /// # Errors
     /// It can't be written.
     pub fn came(&self, id: u64, to: Stage, at_ns: u64, evidence: &str) -> Result<(), LedgerError> {
-        self.write(&Entry::Came { id, to, at_ns, evidence: evidence.to_owned() })
+        self.write(&Entry::Came { id, to, at_ns, evidence: evidence.to_owned(), expires_ns: None })
+    }
+
+    /// Writes that a deed is in force, and how long at most it may be before whoever sees it heals it; `None`: until its
+    /// owner is gone. What [`intend`](Self::intend) said about that counts no longer.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn applied(
+        &self,
+        id: u64,
+        at_ns: u64,
+        evidence: &str,
+        within: Option<Duration>,
+    ) -> Result<(), LedgerError> {
+        let expires_ns = within.map(|within| at_ns.saturating_add(clock::nanos(within)));
+        self.write(&Entry::Came { id, to: Stage::Applied, at_ns, evidence: evidence.to_owned(), expires_ns })
     }
 
     /// Writes that nothing more will be done.
@@ -236,115 +248,22 @@ impl Ledger {
 
     fn write(&self, entry: &Entry) -> Result<(), LedgerError> {
         let failed = |source| LedgerError::Write { path: self.path.clone(), source };
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
+        // A line that could be written in part only (ours, or a guard's) must not swallow this one.
+        if is_torn(&file).map_err(failed)? {
+            line.insert(0, b'\n');
+        }
         line.push(b'\n');
         // One write to a file that is appended to: a guard may write at the same time, and lines stay whole.
-        (&self.file).write_all(&line).and_then(|()| self.file.sync_data()).map_err(failed)
+        (&*file).write_all(&line).and_then(|()| file.sync_data()).map_err(failed)
     }
 }
 
-/// A deed as the ledger tells it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Deed {
-    /// Its number.
-    pub id: u64,
-    /// Name of the fault, or of what was made ready for one.
-    pub name: String,
-    /// Which injection; 0 for what was made ready before.
-    pub injection: u32,
-    /// The node or link.
-    pub thing: String,
-    /// When it is to be healed by whoever sees it.
-    pub expires_ns: Option<u64>,
-    /// What undoes it, in the order in which it was done.
-    pub undo: Vec<Undo>,
-    /// How far it came last; `None`: it was intended, and nobody knows more.
-    pub stage: Option<Stage>,
-}
-
-impl Deed {
-    /// True while there may be something to undo.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.stage != Some(Stage::Healed) && !self.undo.is_empty()
-    }
-}
-
-/// A ledger as it was read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Account {
-    /// What is hurt.
-    pub target: String,
-    /// Whose it is.
-    pub owner: Identity,
-    /// The boot of the machine on which process ids and mounts mean something.
-    pub boot: String,
-    /// All deeds, in their order.
-    pub deeds: Vec<Deed>,
-    /// Its owner said that nothing more will be done.
-    pub closed: bool,
-}
-
-impl Account {
-    /// Reads the ledger of a run directory. A last line that was cut off is left out: what it would have announced
-    /// was not done.
-    ///
-    /// # Errors
-    /// It is missing, or not a ledger.
-    pub fn read(run_dir: &Path) -> Result<Self, LedgerError> {
-        Self::read_file(&run_dir.join(FILE))
-    }
-
-    fn read_file(path: &Path) -> Result<Self, LedgerError> {
-        let path = path.to_owned();
-        let bytes = fs::read(&path).map_err(|source| LedgerError::Read { path: path.clone(), source })?;
-        let text = String::from_utf8_lossy(&bytes);
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let mut lines = whole.lines().enumerate().map(|(index, line)| {
-            let parsed = serde_json::from_str(line);
-            parsed.map_err(|source| LedgerError::Line { path: path.clone(), line: index + 1, source })
-        });
-        let Some(Entry::Opened { target, owner, boot, .. }) = lines.next().transpose()? else {
-            return Err(LedgerError::Headless { path: path.clone() });
-        };
-        let mut closed = false;
-        let mut deeds = BTreeMap::new();
-        for entry in lines {
-            let entry = entry?;
-            closed = matches!(entry, Entry::Closed { .. });
-            take(&mut deeds, entry);
-        }
-        Ok(Self { target, owner, boot, deeds: deeds.into_values().collect(), closed })
-    }
-
-    /// True while the process that injects is there.
-    #[must_use]
-    pub fn owner_lives(&self) -> bool {
-        self.boot == process::boot() && self.owner.is_alive()
-    }
-
-    /// What may be in force.
-    pub fn open(&self) -> impl DoubleEndedIterator<Item = &Deed> {
-        self.deeds.iter().filter(|deed| deed.is_open())
-    }
-}
-
-fn take(deeds: &mut BTreeMap<u64, Deed>, entry: Entry) {
-    match entry {
-        Entry::Intended { id, name, injection, thing, expires_ns, .. } => {
-            let deed = Deed { id, name, injection, thing, expires_ns, undo: Vec::new(), stage: None };
-            deeds.insert(id, deed);
-        }
-        Entry::Undo { id, undo } => {
-            if let Some(deed) = deeds.get_mut(&id) {
-                deed.undo.push(undo);
-            }
-        }
-        Entry::Came { id, to, .. } => {
-            if let Some(deed) = deeds.get_mut(&id) {
-                deed.stage = Some(to);
-            }
-        }
-        Entry::Opened { .. } | Entry::Closed { .. } => {}
-    }
+/// True when the last line of a file has no end.
+fn is_torn(file: &File) -> io::Result<bool> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte != *b"\n")
 }

@@ -11,8 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The variable that marks every process of ours and all that they start: `PID:START_TICKS` of the process that
-/// started the node.
+/// The variable that marks every process of ours and all that they start: `PID:START_TICKS:NAMESPACE` of the process
+/// that started the node, and the namespace of processes in which that has this id.
 pub const MARK: &str = "SHAKEDOWN_NODE_OF";
 
 /// What a node is started in.

@@ -2,14 +2,25 @@
 //!
 //! The kernel ends a node with its parent (the parent-death signal), but not what the node itself started, and not a
 //! node whose program is setuid: executing such a one clears the signal. The mark is inherited by all of them.
+//!
+//! An id of a process means something in one namespace of processes only: from a host, those of a container are seen
+//! with other ids, and the one that a mark names seems to be gone. So marks of other namespaces are left alone.
 
 use super::cage::MARK;
 use crate::process::{self, Identity};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
-/// The mark that processes started by `owner` carry.
-pub(crate) fn mark(owner: Identity) -> String {
-    format!("{}:{}", owner.pid, owner.start_ticks)
+/// The mark that processes started by `owner`, one of our namespace of processes, carry.
+#[must_use]
+pub fn mark(owner: Identity) -> String {
+    format!("{}:{}:{}", owner.pid, owner.start_ticks, namespace())
+}
+
+/// The kernel's number of our namespace of processes.
+fn namespace() -> u64 {
+    // Without /proc there would be no processes to be found either.
+    fs::metadata("/proc/self/ns/pid").map_or(0, |data| data.ino())
 }
 
 /// Ends every process that carries the mark of `owner`; returns those that it ended.
@@ -20,12 +31,15 @@ pub fn of(owner: Identity) -> Vec<Identity> {
 
 /// Ends every process that carries the mark of somebody who is gone; returns those that it ended.
 pub fn abandoned() -> Vec<Identity> {
-    end(|found| {
-        let owner = found.split_once(':').and_then(|(pid, start_ticks)| {
-            Some(Identity { pid: pid.parse().ok()?, start_ticks: start_ticks.parse().ok()? })
-        });
-        owner.is_some_and(|owner| !owner.is_alive())
-    })
+    let ours = namespace();
+    end(|found| owner(found, ours).is_some_and(|owner| !owner.is_alive()))
+}
+
+/// Whom a mark names; `None` when it is no mark, or one of another namespace.
+fn owner(mark: &str, ours: u64) -> Option<Identity> {
+    let [pid, start_ticks, namespace] = mark.split(':').collect::<Vec<_>>().try_into().ok()?;
+    let owner = Identity { pid: pid.parse().ok()?, start_ticks: start_ticks.parse().ok()? };
+    (namespace.parse() == Ok(ours)).then_some(owner)
 }
 
 fn end(unwanted: impl Fn(&str) -> bool) -> Vec<Identity> {

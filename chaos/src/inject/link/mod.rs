@@ -32,7 +32,8 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(target: Target, injection: &Injection) -> Self {
-        let name = format!("shakedown-{}-{}", injection.fault.kind(), injection.injection);
+        let (kind, fault) = (injection.fault.kind(), plain(&injection.name));
+        let name = format!("shakedown-{kind}-{fault}-{}", injection.injection);
         Self { target, fault: injection.fault.clone(), name, undo: None, answered: false }
     }
 
@@ -126,6 +127,11 @@ impl Force for Link {
     }
 }
 
+/// A name as one part of a path.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || ['-', '.'].contains(&c) { c } else { '_' }).collect()
+}
+
 /// Each call reads back what it has set.
 async fn set(control: &Control, proxy: &str, recipe: &Recipe) -> Result<(), ControlError> {
     for toxic in &recipe.toxics {
@@ -146,4 +152,36 @@ async fn set(control: &Control, proxy: &str, recipe: &Recipe) -> Result<(), Cont
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn doubt(error: ControlError) -> Doubt {
     Doubt::new(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Due;
+
+    #[test]
+    fn the_toxics_of_two_faults_are_told_apart() {
+        let named = |name: &str| {
+            let injection = Injection {
+                name: name.to_owned(),
+                injection: 1,
+                due: Due::At(Duration::ZERO),
+                lasts: None,
+                fault: Fault::HalfOpen {},
+                on: crate::role::Role::Link("clients".to_owned()),
+                seed: 0,
+            };
+            let target = Target {
+                name: "clients".to_owned(),
+                control: String::new(),
+                proxy: "clients".to_owned(),
+                address: ([127, 0, 0, 1], 0).into(),
+                probe: None,
+                ends_with_us: true,
+            };
+            Link::new(target, &injection).name
+        };
+        assert_eq!(named("slow a/b"), "shakedown-half_open-slow_a_b-1");
+        assert_ne!(named("first"), named("second"));
+    }
 }

@@ -1,0 +1,98 @@
+//! What is in force on what: two faults of one kind on one thing at one time would each take the other's doing for the
+//! state before, and healing one would end the other.
+
+use crate::clock;
+use crate::schedule::Injection;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A fault that is over so soon, or being healed, is waited for by the next one: where a scenario lets one begin when
+/// the other is to end, that one may have been applied a little late.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The faults in force that last, by their kind and the node or link that they hurt.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    held: Mutex<BTreeMap<Key, Hold>>,
+    changed: Condvar,
+}
+
+type Key = (&'static str, String);
+
+#[derive(Debug)]
+struct Hold {
+    /// The injection, for people.
+    by: String,
+    /// When it is to be over.
+    over_ns: u64,
+}
+
+impl Holds {
+    /// Takes a thing for an injection, and tells whether it had to wait; one that passes by itself needs none.
+    ///
+    /// # Errors
+    /// Another one of its kind has it, in words.
+    pub(super) fn take(&self, injection: &Injection, thing: &str) -> Result<bool, String> {
+        if injection.fault.passes() {
+            return Ok(false);
+        }
+        let (kind, key) = (injection.fault.kind(), key(injection, thing));
+        let (mut held, mut waited) = (self.lock(), false);
+        while let Some(hold) = held.get(&key) {
+            if hold.over_ns > clock::after(SOON) {
+                return Err(format!(
+                    "{}, a {kind} too, is in force on {thing}, or was not healed; healing one would end the other",
+                    hold.by
+                ));
+            }
+            waited = true;
+            held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        let by = format!("{} ({})", injection.name, injection.injection);
+        held.insert(key, Hold { by, over_ns: over_ns(injection, clock::now_ns()) });
+        Ok(waited)
+    }
+
+    /// It is in force since then.
+    pub(super) fn applied(&self, injection: &Injection, thing: &str, at_ns: u64) {
+        self.change(injection, thing, over_ns(injection, at_ns));
+    }
+
+    /// It is being healed.
+    pub(super) fn healing(&self, injection: &Injection, thing: &str) {
+        self.change(injection, thing, 0);
+    }
+
+    /// It is known to be undone, or, if not, in force for ever.
+    pub(super) fn over(&self, injection: &Injection, thing: &str, undone: bool) {
+        if undone && !injection.fault.passes() {
+            self.lock().remove(&key(injection, thing));
+            self.changed.notify_all();
+        } else {
+            self.change(injection, thing, u64::MAX);
+        }
+    }
+
+    fn change(&self, injection: &Injection, thing: &str, over_ns: u64) {
+        if injection.fault.passes() {
+            return;
+        }
+        if let Some(hold) = self.lock().get_mut(&key(injection, thing)) {
+            hold.over_ns = over_ns;
+        }
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Hold>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(injection: &Injection, thing: &str) -> Key {
+    (injection.fault.kind(), thing.to_owned())
+}
+
+fn over_ns(injection: &Injection, at_ns: u64) -> u64 {
+    injection.lasts.map_or(u64::MAX, |lasts| at_ns.saturating_add(clock::nanos(lasts)))
+}
