@@ -8,8 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What is accepted, for messages.
-pub const ACCEPTED: &str = "\"engine\", \"worker\" (any one), \"worker:2\", \"worker:codegen\", \"node:NAME\" or \
-                            \"link:NAME\"";
+pub const ACCEPTED: &str = "\"engine\", \"worker\" (any one), \"worker:2\", \"worker:codegen\", \"db.primary\", \
+                            \"db.standby\", \"node:NAME\" or \"link:NAME\"";
 
 /// A role that faults are aimed at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,10 +18,21 @@ pub enum Role {
     Engine,
     /// A process of workers.
     Worker(Which),
+    /// One of a pair of databases.
+    Database(Seat),
     /// The node of that name, or the one that has that role when the fault is due.
     Node(String),
     /// A connection that goes through a fault proxy.
     Link(String),
+}
+
+/// Which of a pair of databases, at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Seat {
+    /// The one that takes writes.
+    Primary,
+    /// The one that follows it.
+    Standby,
 }
 
 /// Which of several.
@@ -42,6 +53,8 @@ impl fmt::Display for Role {
             Self::Worker(Which::Any) => write!(f, "worker"),
             Self::Worker(Which::Number(number)) => write!(f, "worker:{number}"),
             Self::Worker(Which::Named(name)) => write!(f, "worker:{name}"),
+            Self::Database(Seat::Primary) => write!(f, "db.primary"),
+            Self::Database(Seat::Standby) => write!(f, "db.standby"),
             Self::Node(name) => write!(f, "node:{name}"),
             Self::Link(name) => write!(f, "link:{name}"),
         }
@@ -57,6 +70,8 @@ impl Role {
             (Self::Worker(Which::Number(one)), Self::Worker(Which::Number(other))) => one == other,
             (Self::Node(one), Self::Node(other)) => one == other,
             (Self::Engine, Self::Worker(_)) | (Self::Worker(_), Self::Engine) => false,
+            (Self::Database(_), Self::Engine | Self::Worker(_))
+            | (Self::Engine | Self::Worker(_), Self::Database(_)) => false,
             // One of several, one that does this, one of that name: it may be that one.
             _ => true,
         }
@@ -82,6 +97,8 @@ impl FromStr for Role {
         };
         match text.split_once(':') {
             None if text == "engine" => Ok(Self::Engine),
+            None if text == "db.primary" => Ok(Self::Database(Seat::Primary)),
+            None if text == "db.standby" => Ok(Self::Database(Seat::Standby)),
             None if text == "worker" => Ok(Self::Worker(Which::Any)),
             Some(("worker", which)) if is_name(which) => Ok(Self::Worker(match which.parse() {
                 Ok(0) => return Err(no_role()),
@@ -116,7 +133,7 @@ impl JsonSchema for Role {
         json_schema!({
             "description": format!("Whom the fault hurts: {ACCEPTED}."),
             "type": "string",
-            "pattern": r"^(engine|worker|(worker|node|link):[A-Za-z0-9._-]+)$",
+            "pattern": r"^(engine|worker|db\.(primary|standby)|(worker|node|link):[A-Za-z0-9._-]+)$",
         })
     }
 }
@@ -140,6 +157,9 @@ mod tests {
             ("node:engine", "engine"),
             ("node:worker-1", "worker"),
             ("link:a", "link:a"),
+            // They change hands.
+            ("db.primary", "db.standby"),
+            ("db.primary", "node:db-1"),
         ] {
             assert!(may_be(one, other), "{one} {other}");
         }
@@ -149,6 +169,7 @@ mod tests {
             ("node:a", "node:b"),
             ("link:a", "link:b"),
             ("link:a", "engine"),
+            ("db.primary", "engine"),
         ] {
             assert!(!may_be(one, other), "{one} {other}");
         }
@@ -156,12 +177,13 @@ mod tests {
 
     #[test]
     fn roles_are_read_as_they_are_written() {
-        let texts = ["engine", "worker", "worker:2", "worker:codegen", "node:standby-1", "link:clients"];
+        let texts =
+            ["engine", "worker", "worker:2", "worker:codegen", "db.primary", "db.standby", "node:standby-1"];
         for text in texts {
             assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
         }
         assert_eq!("worker:2".parse(), Ok(Role::Worker(Which::Number(2))));
-        for text in ["", "Engine", "worker:", "worker:0", "link", "link:a b", "disk:1"] {
+        for text in ["", "Engine", "worker:", "worker:0", "link", "link:a b", "disk:1", "db.third"] {
             let error = text.parse::<Role>().unwrap_err();
             assert!(error.to_string().contains("worker:codegen"), "{error}");
         }

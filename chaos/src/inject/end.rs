@@ -35,7 +35,7 @@ impl Force for Kill {
     fn heal(&mut self) -> Result<Known, Doubt> {
         let delay = match (self.again_after, self.node.spec().supervision) {
             (Some(after), _) | (None, Supervision::Again { after, .. }) => after,
-            (None, Supervision::Never) => Duration::ZERO,
+            (None, Supervision::Never | Supervision::Manager) => Duration::ZERO,
         };
         back(&self.node, self.life, delay)
     }

@@ -8,7 +8,7 @@ mod disk_full;
 mod end;
 mod link;
 mod memory;
-mod pause;
+pub(crate) mod pause;
 
 use crate::clock;
 use crate::fault::Fault;

@@ -2,6 +2,7 @@
 //! starts) of a target or of the harness; a link is a connection that goes through a fault proxy.
 
 mod cage;
+pub mod database;
 pub mod link;
 pub mod local;
 mod log_tail;

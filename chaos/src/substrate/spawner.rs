@@ -62,16 +62,23 @@ fn orders() -> io::Result<&'static Sender<Order>> {
 ///
 /// `unshare` moves no process: it says into which namespace this *thread's* next children go. Afterwards they go into
 /// ours again.
+///
+/// Shared memory and semaphores of System V outlive those who made them: a namespace of those, too, ends with it.
 fn in_own_namespace(command: &mut Command) -> io::Result<Child> {
-    let ours = std::fs::File::open("/proc/self/ns/pid")?;
-    // SAFETY: a flag and no memory; of this process it concerns only this thread's future children.
-    if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
+    let kinds = [("pid", libc::CLONE_NEWPID), ("ipc", libc::CLONE_NEWIPC)];
+    let open = |(name, kind)| Ok((std::fs::File::open(format!("/proc/thread-self/ns/{name}"))?, kind));
+    let ours = kinds.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
+    // SAFETY: flags and no memory; of this process it concerns this thread, which has no shared memory, and its future
+    // children.
+    if unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWIPC) } != 0 {
         return Err(io::Error::last_os_error());
     }
     let spawned = command.spawn();
-    // SAFETY: an open descriptor of our own namespace and its kind.
-    if unsafe { libc::setns(ours.as_raw_fd(), libc::CLONE_NEWPID) } != 0 {
-        return Err(io::Error::last_os_error());
+    for (namespace, kind) in ours {
+        // SAFETY: an open descriptor of our own namespace and its kind.
+        if unsafe { libc::setns(namespace.as_raw_fd(), kind) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
     spawned
 }

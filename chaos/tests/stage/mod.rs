@@ -38,7 +38,7 @@ impl Stage {
 
     /// One for a schedule whose nodes are only made ready for another one.
     pub fn prepared_for(planned: &[Planned], ready_for: &[Planned]) -> Self {
-        let roles: Vec<Role> = ["engine", "worker:1", "worker:2", "link:clients"]
+        let roles: Vec<Role> = ["engine", "worker:1", "worker:2", "link:clients", "db.primary", "db.standby"]
             .iter()
             .map(|role| role.parse().unwrap())
             .collect();
@@ -148,6 +148,7 @@ pub fn shell(folder: &Path, name: &str, role: &str, script: &str) -> NodeSpec {
         data: None,
         own_processes: false,
         user: None,
+        stop_signal: libc::SIGTERM,
     }
 }
 

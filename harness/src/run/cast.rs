@@ -119,7 +119,8 @@ impl Cast {
         data: Option<PathBuf>,
     ) -> anyhow::Result<Readiness> {
         let supervision = self.supervision;
-        let node = NodeSpec { spec, roles, supervision, data, own_processes: false, user: None };
+        let stop_signal = libc::SIGTERM;
+        let node = NodeSpec { spec, roles, supervision, data, own_processes: false, user: None, stop_signal };
         let local = self.local();
         Ok(tokio::task::spawn_blocking(move || local.add_node(node)).await??)
     }

@@ -117,6 +117,19 @@ impl Control {
         Ok(now)
     }
 
+    /// Leads a proxy elsewhere; all its connections are closed.
+    ///
+    /// # Errors
+    /// There is none of this name, or the server could not be asked.
+    pub async fn set_upstream(&self, name: &str, upstream: &str) -> Result<Proxy, ControlError> {
+        let what = format!("lead proxy {name} to {upstream}");
+        let path = path(&["proxies", name]);
+        let _: Value = self.ask(&what, Method::POST, &path, Some(json!({"upstream": upstream}))).await?;
+        let now = self.proxy(name).await?;
+        check(what, now.upstream == upstream, format!("{now:?}"))?;
+        Ok(now)
+    }
+
     /// Sets a toxic, or changes the one of this name (then its kind and stream stay what they were).
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::kit::{clock, disk, group};
 use crate::command;
 use crate::substrate::NotRun;
+use crate::substrate::database::Database;
 use std::time::Duration;
 
 /// How long a trial may take.
@@ -50,7 +51,17 @@ pub fn capabilities() -> Vec<Capability> {
             found: namespaces(),
             without: "what a killed node had started is ended by the next run or by heal",
         },
+        Capability {
+            name: "a pair of databases",
+            found: databases(),
+            without: "scenarios that need PostgreSQL of this machine are not run",
+        },
     ]
+}
+
+fn databases() -> Result<String, NotRun> {
+    let found = Database::can_run()?;
+    Ok(format!("PostgreSQL {} in {}", found.version, found.folder.display()))
 }
 
 fn namespaces() -> Result<String, NotRun> {
@@ -70,7 +81,7 @@ mod tests {
     #[test]
     fn each_is_there_or_says_how_to_get_it() {
         let found = capabilities();
-        assert_eq!(found.len(), 5);
+        assert_eq!(found.len(), 6);
         for capability in found {
             match capability.found {
                 Ok(how) => assert!(!how.is_empty(), "{}", capability.name),

@@ -49,11 +49,15 @@ pub(super) struct State {
     pub(super) again_after: Option<Duration>,
     /// How often it ended unasked in a row.
     pub(super) unasked: u32,
+    /// Somebody works on its data: it isn't started until they are done.
+    pub(super) held: bool,
+    /// It waits until the time is over that its end was to last.
+    pub(super) rests: bool,
 }
 
 impl State {
     fn is_to_run(&self) -> bool {
-        self.wanted && self.away == 0
+        self.wanted && self.away == 0 && !self.held
     }
 }
 
@@ -142,8 +146,8 @@ fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
         let mut state = shared.lock();
         state.life += 1;
         state.running = Some(Running { identity, descriptor });
-        if state.over {
-            // It was given up while it was being started.
+        if state.over || state.held {
+            // It was given up, or held, while it was being started.
             drop(node);
             state.running = None;
             return Err(NodeError::NotRunning { name: shared.spec.spec.name.clone() });
@@ -158,11 +162,13 @@ fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
 fn rest(shared: &Shared, lived: Option<Duration>) {
     let mut state = shared.lock();
     let (asked, again_after) = (std::mem::take(&mut state.asked), state.again_after.take());
-    if !state.is_to_run() || state.over {
+    state.held |= shared.spec.supervision == Supervision::Manager;
+    if !state.wanted || state.away > 0 || state.over {
         return;
     }
     let delay = match (again_after, shared.spec.supervision) {
         (Some(delay), _) => Some(delay),
+        (None, Supervision::Manager) => return,
         (None, Supervision::Never) => None,
         (None, Supervision::Again { after, .. }) if asked => Some(after),
         (None, Supervision::Again { after, at_most }) => {
@@ -180,13 +186,15 @@ fn rest(shared: &Shared, lived: Option<Duration>) {
         return;
     };
     let deadline = clock::after(delay);
-    while !state.over && state.is_to_run() && !clock::until(deadline).is_zero() {
+    state.rests = true;
+    while !state.over && state.wanted && state.away == 0 && !clock::until(deadline).is_zero() {
         let left = clock::until(deadline);
         state = match shared.changed.wait_timeout(state, left) {
             Ok((state, _)) => state,
             Err(poisoned) => poisoned.into_inner().0,
         };
     }
+    state.rests = false;
 }
 
 /// Tells that the thread of a node has ended, however it ended.

@@ -46,6 +46,8 @@ pub struct NodeSpec {
     pub own_processes: bool,
     /// User and group that it runs as; needs root.
     pub user: Option<(u32, u32)>,
+    /// The signal that tells it to end in order: SIGTERM, unless the program means something else by that.
+    pub stop_signal: i32,
 }
 
 /// What happens when a node ends unasked.
@@ -60,6 +62,8 @@ pub enum Supervision {
         /// How often in a row, without having been ready for a minute; then it is given up.
         at_most: u32,
     },
+    /// It stays away until somebody who keeps its data in order lets it start: a failover manager.
+    Manager,
 }
 
 /// What became of a node.
@@ -116,7 +120,11 @@ pub struct Local {
     sink: Sink,
     nodes: Mutex<Vec<Arc<Supervised>>>,
     links: Mutex<Links>,
+    castings: Mutex<Vec<Casting>>,
 }
+
+/// Says which node or link a role stands for at the moment; `None`: it knows nothing of that role.
+pub type Casting = Arc<dyn Fn(&Role) -> Option<Role> + Send + Sync>;
 
 #[derive(Default)]
 struct Links {
@@ -133,7 +141,14 @@ impl Local {
         for left in sweep::abandoned() {
             tracing::warn!("{left} was left behind by a run that is gone; it is ended");
         }
-        Self { ledger, planned, sink, nodes: Mutex::default(), links: Mutex::default() }
+        Self {
+            ledger,
+            planned,
+            sink,
+            nodes: Mutex::default(),
+            links: Mutex::default(),
+            castings: Mutex::default(),
+        }
     }
 
     /// The ledger that it writes.
@@ -153,8 +168,26 @@ impl Local {
     /// # Errors
     /// It doesn't come up; nothing of it is left then.
     pub fn add_node(&self, spec: NodeSpec) -> Result<Readiness, NodeError> {
-        let name = spec.spec.name.clone();
         let within = spec.spec.ready.as_ref().map_or(Duration::ZERO, |ready| ready.within);
+        let supervised = self.prepare_node(spec)?;
+        supervised.want();
+        let ready = supervised.await_first(within + SLACK);
+        if ready.is_err() {
+            let name = supervised.spec().spec.name.clone();
+            for left in self.retire(&|node| node == name, Duration::ZERO) {
+                tracing::warn!("{left}");
+            }
+        }
+        ready
+    }
+
+    /// Makes everything ready for a node, so that its data can be put in place; it runs as soon as it is
+    /// [wanted](Supervised::want). Blocks.
+    ///
+    /// # Errors
+    /// There is one of its name, or no thread to be had.
+    pub fn prepare_node(&self, spec: NodeSpec) -> Result<Arc<Supervised>, NodeError> {
+        let name = spec.spec.name.clone();
         if self.find(&name).is_some() {
             return Err(NodeError::Twice { name });
         }
@@ -165,17 +198,9 @@ impl Local {
         let program = spec.spec.program.display().to_string();
         let supervised = Supervised::new(spec, kit, Arc::clone(&self.sink))
             .map_err(|source| NodeError::Start { name, program, source })?;
-        supervised.want();
-        let ready = supervised.await_first(within + SLACK);
         let supervised = Arc::new(supervised);
-        if ready.is_err() {
-            for left in self.take_down(&supervised, Duration::ZERO) {
-                tracing::warn!("{left}");
-            }
-        } else {
-            self.nodes().push(supervised);
-        }
-        ready
+        self.nodes().push(Arc::clone(&supervised));
+        Ok(supervised)
     }
 
     /// Starts the server of the links' proxies, whose ready line ends with the address of its API; as a node it ends
@@ -194,6 +219,7 @@ impl Local {
             data: None,
             own_processes: false,
             user: None,
+            stop_signal: libc::SIGTERM,
         })?;
         self.links().control = Some(ready.text.trim().to_owned());
         Ok(())
@@ -223,6 +249,12 @@ impl Local {
         self.links().all.push(link);
     }
 
+    /// The API of the server of the links' proxies, once it runs.
+    #[must_use]
+    pub fn proxy_control(&self) -> Option<String> {
+        self.links().control.clone()
+    }
+
     /// A node by its name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Arc<Supervised>> {
@@ -238,7 +270,19 @@ impl Local {
     /// The nodes of a role, in the order in which they were added.
     #[must_use]
     pub fn of_role(&self, role: &Role) -> Vec<Arc<Supervised>> {
-        self.nodes().iter().filter(|node| has_role(node.spec(), role)).cloned().collect()
+        let role = self.cast(role);
+        self.nodes().iter().filter(|node| has_role(node.spec(), &role)).cloned().collect()
+    }
+
+    /// From now on some roles stand for whom `casting` says, asked each time that a fault is due.
+    pub fn add_casting(&self, casting: Casting) {
+        self.castings.lock().unwrap_or_else(PoisonError::into_inner).push(casting);
+    }
+
+    /// Whom a role stands for at the moment: itself, unless somebody says otherwise.
+    fn cast(&self, role: &Role) -> Role {
+        let castings = self.castings.lock().unwrap_or_else(PoisonError::into_inner);
+        castings.iter().find_map(|casting| casting(role)).unwrap_or_else(|| role.clone())
     }
 
     /// Ends all nodes, the last one first: SIGTERM, then SIGKILL after `grace`; and takes away what was made ready for
@@ -309,8 +353,8 @@ impl Substrate for Local {
         if let Some(aimed) = inject::command(injection) {
             return Ok(aimed);
         }
-        match &injection.on {
-            Role::Link(name) => Ok(inject::link(injection, self.link(name)?)),
+        match self.cast(&injection.on) {
+            Role::Link(name) => Ok(inject::link(injection, self.link(&name)?)),
             _ => Ok(inject::local(injection, self.victims(injection)?)?),
         }
     }

@@ -3,11 +3,11 @@
 use super::kit::Kit;
 use super::life::{Brought, Ended, Readiness};
 use super::lives::{Shared, State, supervise};
-use super::{NodeSpec, Sink};
+use super::{NodeSpec, Sink, Supervision};
 use crate::clock;
 use crate::process::{self, Identity};
 use crate::substrate::NodeError;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(10);
 pub struct Supervised {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    before_kill: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Supervised {
@@ -26,12 +27,13 @@ impl Supervised {
     /// # Errors
     /// There is no thread to be had.
     pub fn new(spec: NodeSpec, kit: Kit, sink: Sink) -> std::io::Result<Self> {
-        let (state, cage) = (Mutex::new(State::default()), kit.cage(&spec));
+        let held = spec.supervision == Supervision::Manager;
+        let (state, cage) = (Mutex::new(State { held, ..State::default() }), kit.cage(&spec));
         let shared = Arc::new(Shared { spec, kit, cage, sink, state, changed: Condvar::new() });
         let watched = Arc::clone(&shared);
         let name = format!("node-{}", shared.spec.spec.name);
         let thread = std::thread::Builder::new().name(name).spawn(move || supervise(&watched))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), before_kill: OnceLock::new() })
     }
 
     /// Its name, roles and arguments.
@@ -127,11 +129,17 @@ impl Supervised {
         }
     }
 
+    /// From now on `deed` is done right before a fault kills it; only the first such deed counts.
+    pub fn before_kill(&self, deed: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.before_kill.set(deed);
+    }
+
     /// SIGKILL; its supervisor starts it again, after `again_after` if that is given. Blocks until it is gone.
     ///
     /// # Errors
     /// It doesn't run, or the system refuses.
     pub fn kill(&self, again_after: Option<Duration>) -> Result<Brought, NodeError> {
+        self.before_kill.get().into_iter().for_each(|deed| deed());
         let (life, sent_ns) = self.send(libc::SIGKILL, |state| {
             (state.asked, state.again_after) = (true, again_after);
         })?;
@@ -149,14 +157,48 @@ impl Supervised {
         self.gone(life, sent_ns)
     }
 
-    /// SIGTERM, then SIGKILL after `grace`; it stays away until whoever did this [lets it back](Self::let_back), however
+    /// Its stop signal, then SIGKILL after `grace`; it stays away until whoever did this [lets it back](Self::let_back), however
     /// this comes out. Blocks until it is gone.
     ///
     /// # Errors
     /// It doesn't run, or the system refuses.
     pub fn end(&self, grace: Duration) -> Result<Brought, NodeError> {
         self.keep_away();
-        let (life, sent_ns) = self.send(libc::SIGTERM, |_| ())?;
+        let (life, sent_ns) = self.send(self.shared.spec.stop_signal, |_| ())?;
+        self.end_life(life, sent_ns, grace)
+    }
+
+    /// Ends it with `signal` (SIGKILL after `grace`) for somebody who then works on its data: it is not started until
+    /// they [release](Self::release) it, though it stays as wanted as it was. `None`: it did not run. Blocks until it
+    /// is gone.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn hold(&self, signal: i32, grace: Duration) -> Result<Option<Brought>, NodeError> {
+        self.lock().held = true;
+        match self.send(signal, |_| ()) {
+            Ok((life, sent_ns)) => self.end_life(life, sent_ns, grace).map(Some),
+            Err(NodeError::NotRunning { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets it start, now if it is wanted; returns the number of the life that is then its next.
+    pub fn release(&self) -> u64 {
+        let mut state = self.lock();
+        state.held = false;
+        self.shared.changed.notify_all();
+        state.life + 1
+    }
+
+    /// True when it is gone, and is to run as soon as it is [released](Self::release).
+    #[must_use]
+    pub fn waits_for_release(&self) -> bool {
+        let state = self.lock();
+        state.running.is_none() && state.held && state.wanted && state.away == 0 && !state.rests
+    }
+
+    fn end_life(&self, life: u64, sent_ns: u64, grace: Duration) -> Result<Brought, NodeError> {
         if let Some(ended) = self.await_end(life, grace) {
             return Ok(Brought { sent_ns, ended });
         }

@@ -45,6 +45,7 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
         data: Some(data),
         own_processes: false,
         user: None,
+        stop_signal: libc::SIGTERM,
     };
     let ready = local.add_node(node).expect("the node comes up");
     println!("node {} at {}", ready.pid, ready.text);

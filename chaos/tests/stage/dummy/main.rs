@@ -1,5 +1,6 @@
 //! What the tests of this crate start: a node that can be hurt, a harness that can be killed, a guard.
 
+mod databases;
 mod harness;
 mod node;
 
@@ -16,13 +17,16 @@ fn main() {
         ["harness", run_dir, fault, lasts_ms, "guarded"] => {
             harness::run(Path::new(run_dir), fault, lasts_ms, true)
         }
+        ["databases", run_dir] => databases::run(Path::new(run_dir)),
         ["proxy"] => proxy(),
         ["guard", run_dir] => match guard::watch(Path::new(run_dir)) {
             Ok(Some(healing)) => println!("{healing}"),
             Ok(None) => println!("closed"),
             Err(error) => println!("guard: {error}"),
         },
-        _ => panic!("dummy node DATA | proxy | harness RUN_DIR FAULT LASTS_MS [guarded] | guard RUN_DIR"),
+        _ => panic!(
+            "dummy node DATA | proxy | databases RUN_DIR | harness RUN_DIR FAULT LASTS_MS [guarded] | guard RUN_DIR"
+        ),
     }
 }
 

@@ -1,0 +1,337 @@
+//! One database: made, copied, rewound, started, stopped, fenced. Its process is a node of the local substrate, so that
+//! faults hurt it like any other. Verbs block.
+
+use super::DatabaseError;
+use super::binaries::Binaries;
+use super::config::{self, Changing, Fixed};
+use super::place::User;
+use super::sql::Door;
+use crate::clock;
+use crate::process::Identity;
+use crate::substrate::local::{Brought, Local, NodeSpec, Readiness, Ready, Spec, Supervised, Supervision};
+use crate::substrate::{Cage, Node};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How PostgreSQL says that it is ready, as primary and as standby. It says so on standard error.
+const READY: &str = "LOG:  database system is ready to accept ";
+/// How long a database may take to start: it may have a lot to replay.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long a tool may take: `pg_basebackup` copies everything.
+const TOOL_WITHIN: Duration = Duration::from_secs(120);
+/// Executes a program of PostgreSQL's where its user can be, with what it says in one stream; what the environment
+/// says of other databases is not for this one. `exec`: the process is PostgreSQL's own, not a shell's.
+const SHELL: &str = "cd / && unset PGDATA PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGSERVICE PGOPTIONS PGSSLMODE \
+                     PGPASSFILE PGTZ LANGUAGE && export LC_ALL=C && exec \"$0\" \"$@\" 2>&1";
+/// Ports that are looked at: below those that the kernel gives to clients, which could take it while we are down.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// What the databases of a pair share.
+#[derive(Debug)]
+pub struct Kitchen {
+    /// PostgreSQL's programs.
+    pub binaries: Binaries,
+    /// As whom they run; `None`: as we are.
+    pub user: Option<User>,
+    /// The folder of logs.
+    pub logs: PathBuf,
+    /// The password of all users.
+    pub password: String,
+    /// The user's own settings.
+    pub more: Vec<(String, String)>,
+}
+
+/// One database.
+pub struct Cluster {
+    /// Its name, as a node and as a standby.
+    pub name: String,
+    /// Its port on loopback.
+    pub port: u16,
+    /// Its files.
+    pub data: PathBuf,
+    /// Its process.
+    pub node: Arc<Supervised>,
+    kitchen: Arc<Kitchen>,
+}
+
+impl Cluster {
+    /// Prepares one; nothing is in its folder yet, and nothing runs.
+    ///
+    /// # Errors
+    /// The local substrate has one of its name.
+    pub fn prepare(
+        local: &Local,
+        kitchen: Arc<Kitchen>,
+        data: PathBuf,
+        spec: NodeNames,
+    ) -> Result<Self, DatabaseError> {
+        let NodeNames { name, roles, log } = spec;
+        // SAFETY: no arguments, no effect.
+        let own_processes = unsafe { libc::geteuid() } == 0;
+        let server = kitchen.binaries.program("postgres");
+        let node = NodeSpec {
+            spec: Spec {
+                name: name.clone(),
+                program: "/bin/sh".into(),
+                args: ["-c".into(), SHELL.into(), server.into(), "-D".into(), data.clone().into()].to_vec(),
+                env: Vec::new(),
+                log,
+                ready: Some(Ready { prefix: READY.to_owned(), within: READY_WITHIN }),
+            },
+            roles,
+            supervision: Supervision::Manager,
+            data: Some(data.clone()),
+            own_processes,
+            user: kitchen.user.as_ref().map(|user| (user.id, user.group)),
+            // To PostgreSQL SIGTERM means: wait until every client has gone by itself.
+            stop_signal: libc::SIGINT,
+        };
+        let node = local.prepare_node(node)?;
+        // A disk of its own may have been mounted there, whose root is open to everybody: PostgreSQL refuses that.
+        let closed = fs::set_permissions(&data, fs::Permissions::from_mode(0o700));
+        closed.map_err(|source| DatabaseError::file("close", &data, source))?;
+        Ok(Self { name, port: free_port()?, data, node, kitchen })
+    }
+
+    /// Fills its folder with a new, empty database with checksums (which `pg_rewind` needs too).
+    ///
+    /// # Errors
+    /// `initdb` fails.
+    pub fn init(&self) -> Result<(), DatabaseError> {
+        let secret = self.data.with_extension("secret");
+        self.write(&secret, &self.kitchen.password)?;
+        let words =
+            ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-k", "-N"];
+        let mut args: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        args.push(format!("--pwfile={}", secret.display()).into());
+        args.extend(["-D".into(), self.data.clone().into()]);
+        let made = self.tool("initdb", args);
+        let _ = fs::remove_file(&secret);
+        made
+    }
+
+    /// Throws its files away and copies those of the database at `door`.
+    ///
+    /// # Errors
+    /// `pg_basebackup` fails; the folder is of no use then.
+    pub fn copy_from(&self, door: &Door) -> Result<(), DatabaseError> {
+        self.empty().map_err(|source| DatabaseError::file("empty", &self.data, source))?;
+        let port = door.port.to_string();
+        let words = ["-h", "127.0.0.1", "-U", "postgres", "-X", "stream", "-c", "fast", "-N", "-p", &port];
+        let mut args: Vec<OsString> = words.into_iter().map(Into::into).collect();
+        args.extend(["-D".into(), self.data.clone().into()]);
+        self.tool("pg_basebackup", args)
+    }
+
+    /// Takes back what it wrote after it parted from the database at `door`. It must not run.
+    ///
+    /// # Errors
+    /// `pg_rewind` fails: the log back to where they parted is no longer there, or files are damaged.
+    pub fn rewind_to(&self, door: &Door) -> Result<(), DatabaseError> {
+        // If it was killed, its recovery comes first, which a standby can't do; and it left its lock, whose process id, 1
+        // of its own namespace, is somebody else's out here. It is known to be gone: its supervisor reaped it.
+        self.remove("standby.signal")?;
+        self.remove("postmaster.pid")?;
+        let source =
+            format!("--source-server=host=127.0.0.1 port={} user=postgres dbname=postgres", door.port);
+        let target = format!("--target-pgdata={}", self.data.display());
+        self.tool("pg_rewind", vec![source.into(), target.into()])
+    }
+
+    /// Where its log ended when it was stopped in order: a standby that has this has everything.
+    ///
+    /// # Errors
+    /// `pg_controldata` fails.
+    pub fn last_checkpoint(&self) -> Result<u64, DatabaseError> {
+        // Of what is said only the end is kept, and this line is not there.
+        let script = "\"$0\" -D \"$1\" | grep '^Latest checkpoint location:'".to_owned();
+        let program = self.kitchen.binaries.program("pg_controldata").display().to_string();
+        let words = ["/bin/sh".to_owned(), "-c".to_owned(), script, program, self.data.display().to_string()];
+        let env = [("LC_ALL".to_owned(), "C".to_owned())];
+        let failed = |why: String| DatabaseError::Tool { tool: "pg_controldata", on: self.name.clone(), why };
+        let told =
+            crate::command::run(&words, &env, TOOL_WITHIN).map_err(|error| failed(error.to_string()))?;
+        let line = told.stdout.lines().find_map(|line| line.strip_prefix("Latest checkpoint location:"));
+        line.and_then(|text| position(text.trim())).ok_or_else(|| failed(told.to_string()))
+    }
+
+    /// Writes its settings: as a standby if it is to follow somebody, else as a primary.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn configure(&self, changing: &Changing) -> Result<(), DatabaseError> {
+        let fixed = Fixed { name: &self.name, port: self.port, more: &self.kitchen.more };
+        self.write(&self.data.join("postgresql.conf"), &config::postgresql_conf(&fixed))?;
+        self.write(&self.data.join("pg_hba.conf"), config::pg_hba())?;
+        self.write(&self.data.join("postgresql.auto.conf"), &config::auto_conf(changing))?;
+        match &changing.upstream {
+            Some(_) => self.write(&self.data.join("standby.signal"), ""),
+            None => self.remove("standby.signal"),
+        }
+    }
+
+    /// Removes a file of its folder, if it is there.
+    fn remove(&self, name: &str) -> Result<(), DatabaseError> {
+        let path = self.data.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DatabaseError::file("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts it, and returns when it takes connections (a standby: when it is consistent too).
+    ///
+    /// # Errors
+    /// It doesn't come up within `limit`; it is gone then.
+    pub fn start(&self, limit: Duration) -> Result<Readiness, DatabaseError> {
+        let life = self.node.release();
+        self.node.want();
+        let ready = self.node.await_ready(life, limit);
+        if ready.is_err() {
+            self.node.hold(libc::SIGKILL, Duration::ZERO)?;
+        }
+        Ok(ready?)
+    }
+
+    /// Stops it in order (clients are sent away, a primary's standby gets everything first), or kills it after
+    /// `grace`; nobody starts it then but [`Cluster::start`]. `None`: it did not run.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub fn stop(&self, grace: Duration) -> Result<Option<Brought>, DatabaseError> {
+        Ok(self.node.hold(libc::SIGINT, grace)?)
+    }
+
+    /// SIGKILL to all of it at once, stopped processes too: a machine that loses its power, but for the page cache.
+    /// Nobody starts it then but [`Cluster::start`]. `None`: it did not run.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub fn crash(&self) -> Result<Option<Brought>, DatabaseError> {
+        Ok(self.node.hold(libc::SIGKILL, Duration::ZERO)?)
+    }
+
+    /// Makes it refuse writes though it may hang: the setting is in its files, and every process of it has a SIGHUP to
+    /// take before it takes another statement, which a stopped one does as soon as it goes on.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn forbid_writes(&self, changing: &Changing) -> Result<Vec<Identity>, DatabaseError> {
+        self.write(&self.data.join("postgresql.auto.conf"), &config::auto_conf(changing))?;
+        let Some(server) = self.node.running() else { return Ok(Vec::new()) };
+        let told = |one: &Identity| one.signal(libc::SIGHUP).unwrap_or(false);
+        Ok(server.tree().into_iter().filter(told).collect())
+    }
+
+    /// How to get in as the superuser, past all links.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        let (user, database) = ("postgres", "postgres".to_owned());
+        Door { port: self.port, user, password: self.kitchen.password.clone(), database }
+    }
+
+    /// How a standby gets its log through `port`.
+    #[must_use]
+    pub fn conninfo(&self, port: u16) -> String {
+        config::conninfo(port, &self.kitchen.password, &self.name)
+    }
+
+    /// Removes what is in its folder; the folder itself may be a disk.
+    fn empty(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.data)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces a file whole, as the user's own, on disk when this returns.
+    fn write(&self, path: &Path, text: &str) -> Result<(), DatabaseError> {
+        let attempt = || {
+            let next = path.with_extension("next");
+            let mut file =
+                OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next)?;
+            file.write_all(text.as_bytes())?;
+            if let Some(user) = &self.kitchen.user {
+                chown(&next, Some(user.id), Some(user.group))?;
+            }
+            file.sync_all()?;
+            fs::rename(&next, path)?;
+            path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        attempt().map_err(|source| DatabaseError::file("write", path, source))
+    }
+
+    /// Runs one of PostgreSQL's tools to its end, as the databases' user.
+    fn tool(&self, tool: &'static str, args: Vec<OsString>) -> Result<(), DatabaseError> {
+        let failed = |why: String| DatabaseError::Tool { tool, on: self.name.clone(), why };
+        let program = self.kitchen.binaries.program(tool);
+        let spec = Spec {
+            name: format!("{tool} for {}", self.name),
+            program: "/bin/sh".into(),
+            args: ["-c".into(), SHELL.into(), program.into()].into_iter().chain(args).collect(),
+            env: vec![("PGPASSWORD".into(), self.kitchen.password.clone().into())],
+            log: self.kitchen.logs.join(format!("{}-{tool}.log", self.name)),
+            ready: None,
+        };
+        let user = self.kitchen.user.as_ref().map(|user| (user.id, user.group));
+        let own_processes = self.node.spec().own_processes;
+        let mut node = Node::launch(&spec, &Cage { user, own_processes, ..Cage::default() })?;
+        match node.wait(TOOL_WITHIN)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => {
+                Err(failed(format!("{status}; the end of {}:\n{}", spec.log.display(), node.log_tail())))
+            }
+            None => Err(failed(format!("not done within {TOOL_WITHIN:?}; it is ended"))),
+        }
+    }
+}
+
+/// What a database is called, what it is to faults, and where its log is.
+pub struct NodeNames {
+    /// Its name.
+    pub name: String,
+    /// Its roles.
+    pub roles: Vec<crate::role::Role>,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// A position in the log, `0/3000028`, as a number of bytes.
+fn position(text: &str) -> Option<u64> {
+    let (high, low) = text.split_once('/')?;
+    Some(u64::from_str_radix(high, 16).ok()? << 32 | u64::from_str_radix(low, 16).ok()?)
+}
+
+/// A port that nobody listens on, begun to be looked for where others hardly do.
+fn free_port() -> Result<u16, DatabaseError> {
+    let count = u64::from(PORTS.end - PORTS.start);
+    let first = (clock::now_ns() / 1_000) % count;
+    let ports =
+        (0..count).filter_map(|step| u16::try_from(u64::from(PORTS.start) + (first + step) % count).ok());
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().ok_or_else(|| DatabaseError::State(format!("every port of loopback in {PORTS:?} is taken")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_numbers_of_bytes() {
+        assert_eq!(position("0/3000028"), Some(0x300_0028));
+        assert_eq!(position("2/A"), Some((2 << 32) + 10));
+        assert_eq!(position("none"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! A real pair of PostgreSQL databases: it comes up, fails over from a primary that is dead or hangs, and nothing of it
+//! is left.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod pairs;
+mod stage;
+
+use pairs::{Act, Writer};
+use shakedown_chaos::process;
+use shakedown_chaos::role::Seat;
+use shakedown_chaos::substrate::database::{Fence, Phase, Settings, Side};
+use stage::until;
+use std::time::Duration;
+
+/// What a busy machine may add to a timer.
+const SLACK: Duration = Duration::from_millis(500);
+
+#[test]
+fn a_pair_comes_up_follows_and_goes() {
+    let Some(act) = Act::new(Settings::default()) else { return };
+    act.table();
+    act.run(Side::First, "INSERT INTO written VALUES (1)");
+    assert_eq!(act.agree().len(), 1);
+    let processes: Vec<_> = [Side::First, Side::Second].map(|side| act.db.process(side).unwrap()).to_vec();
+    let all: Vec<_> = processes.iter().flat_map(process::Identity::tree).collect();
+    assert!(all.len() > 8, "a database is many processes: {all:?}");
+    let folder = act.db.folder().to_owned();
+    act.db.stop(Duration::from_secs(10));
+    until("every process of the databases is gone", || !all.iter().any(process::Identity::is_alive));
+    drop(act);
+    assert!(!folder.exists(), "what was put outside of the run's folder is removed");
+}
+
+#[test]
+fn a_killed_primary_is_followed_without_loss_and_comes_back() {
+    let Some(act) = Act::new(Settings::default()) else { return };
+    act.table();
+    let writer = Writer::start(act.db.url());
+    until("rows are written", || act.rows(Side::First).len() > 50);
+    let killed = act.db.kill(Seat::Primary).unwrap();
+    act.await_phase(Phase::Writable, 0);
+    act.await_phase(Phase::RedundancyRestored, 0);
+    let count = act.rows(Side::Second).len();
+    until("rows are written after", || act.rows(Side::Second).len() > count + 50);
+    let account = writer.end();
+    let rows = act.agree();
+    assert_eq!(account.lost(&rows), Vec::<i64>::new(), "of {} acknowledged", account.acknowledged.len());
+    let first = account.first_after(killed.ended.at_ns) - killed.ended.at_ns;
+    eprintln!(
+        "first write {:.0} ms after the kill, {} acknowledged",
+        first as f64 / 1e6,
+        account.acknowledged.len()
+    );
+    assert!(first < 3_000_000_000, "first write {first} ns after the kill");
+    assert_eq!(act.db.seated(Seat::Primary), Side::Second);
+    let late = act.await_phase(Phase::LateWrites, 0);
+    assert!(late.text.starts_with("10 refused, 0 accepted, 0 unknown"), "{late}");
+    let rejoined = act.await_phase(Phase::Rejoined, 0);
+    assert_eq!(rejoined.text, "by pg_rewind");
+}
+
+/// A primary that hangs is found as one that is dead is, and cut off; when it goes on, it refuses what is written to it.
+#[test]
+fn a_hung_primary_that_comes_back_refuses_late_writes() {
+    let fenced = Settings { fence: Fence::Link, ..Settings::default() };
+    let Some(act) = Act::new(fenced) else { return };
+    act.table();
+    let writer = Writer::start(act.db.url());
+    until("rows are written", || act.rows(Side::First).len() > 50);
+    let paused = act.db.pause(Seat::Primary).unwrap();
+    let hung_ns = paused.at_ns;
+    let detected = act.await_phase(Phase::Detected, 0);
+    let took = Duration::from_nanos(detected.at_ns - hung_ns);
+    assert!(took <= act.db.settings().detect_at_most() + SLACK, "detected after {took:?}");
+    act.await_phase(Phase::Writable, 0);
+    assert!(act.db.process(Side::First).unwrap().state() == Some('T'), "it is there, and hangs");
+    drop(paused);
+    let late = act.await_phase(Phase::LateWrites, 0);
+    assert!(late.text.contains("10 refused, 0 accepted, 0 unknown"), "{late}");
+    assert!(late.text.contains("read-only transaction"), "by itself, not by a port that is closed: {late}");
+    act.await_phase(Phase::RedundancyRestored, 0);
+    let account = writer.end();
+    let rows = act.agree();
+    assert_eq!(account.lost(&rows), Vec::<i64>::new(), "of {} acknowledged", account.acknowledged.len());
+    let first = account.first_after(hung_ns) - hung_ns;
+    assert!(first < 3_000_000_000, "first write {first} ns after it hung");
+    let seats = [Side::First, Side::Second].map(|side| late_rows(&act, side));
+    assert_eq!(seats, [0, 0], "no late write is anywhere");
+}
+
+/// The usual fence: the whole of it is killed though it is stopped.
+#[test]
+fn a_hung_primary_is_killed_and_rejoins() {
+    let Some(act) = Act::new(Settings::default()) else { return };
+    act.table();
+    act.run(Side::First, "INSERT INTO written VALUES (1)");
+    let server = act.db.process(Side::First).unwrap();
+    let all = server.tree();
+    let paused = act.db.pause(Seat::Primary).unwrap();
+    let fenced = act.await_phase(Phase::Fenced, 0);
+    assert!(fenced.text.contains("signal 9"), "{fenced}");
+    assert!(!all.iter().any(process::Identity::is_alive), "all of it is gone");
+    drop(paused);
+    let late = act.await_phase(Phase::LateWrites, 0);
+    assert!(late.text.starts_with("10 refused, 0 accepted, 0 unknown"), "{late}");
+    act.await_phase(Phase::RedundancyRestored, 0);
+    assert_eq!(act.agree().len(), 1);
+}
+
+fn late_rows(act: &Act, side: Side) -> i64 {
+    act.one_in_postgres(side, "SELECT count(*) FROM shakedown_late")
+}
