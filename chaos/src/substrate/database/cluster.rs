@@ -7,7 +7,7 @@ use super::config::{self, Changing, Fixed};
 use super::place::User;
 use super::sql::Door;
 use crate::clock;
-use crate::process::Identity;
+use crate::process::{self, Identity};
 use crate::substrate::local::{Brought, Local, NodeSpec, Readiness, Ready, Spec, Supervised, Supervision};
 use crate::substrate::{Cage, Node};
 use std::ffi::OsString;
@@ -29,6 +29,8 @@ const TOOL_WITHIN: Duration = Duration::from_secs(120);
 /// says of other databases is not for this one. `exec`: the process is PostgreSQL's own, not a shell's.
 const SHELL: &str = "cd / && unset PGDATA PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGSERVICE PGOPTIONS PGSSLMODE \
                      PGPASSFILE PGTZ LANGUAGE && export LC_ALL=C && exec \"$0\" \"$@\" 2>&1";
+/// How long processes that were sent SIGKILL may take to be gone.
+const ORPHANS_WITHIN: Duration = Duration::from_secs(10);
 /// Ports that are looked at: below those that the kernel gives to clients, which could take it while we are down.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
@@ -207,7 +209,9 @@ impl Cluster {
     /// # Errors
     /// It is still there.
     pub fn stop(&self, grace: Duration) -> Result<Option<Brought>, DatabaseError> {
-        Ok(self.node.hold(libc::SIGINT, grace)?)
+        let brought = self.node.hold(libc::SIGINT, grace)?;
+        self.end_orphans()?;
+        Ok(brought)
     }
 
     /// SIGKILL to all of it at once, stopped processes too: a machine that loses its power, but for the page cache.
@@ -216,7 +220,33 @@ impl Cluster {
     /// # Errors
     /// It is still there.
     pub fn crash(&self) -> Result<Option<Brought>, DatabaseError> {
-        Ok(self.node.hold(libc::SIGKILL, Duration::ZERO)?)
+        let brought = self.node.hold(libc::SIGKILL, Duration::ZERO)?;
+        self.end_orphans()?;
+        Ok(brought)
+    }
+
+    /// Without a namespace of its own the first process does not take the others with it, and one that is stopped does
+    /// not even notice: it would go on in files that are somebody else's by then. All of them are at home in its folder.
+    fn end_orphans(&self) -> Result<(), DatabaseError> {
+        let is_at_home =
+            |pid: u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == self.data);
+        let deadline = clock::after(ORPHANS_WITHIN);
+        loop {
+            let all = process::every().into_iter().map(|(one, _)| one);
+            let left: Vec<Identity> = all.filter(|one| is_at_home(one.pid) && one.is_alive()).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if clock::until(deadline).is_zero() {
+                let name = &self.name;
+                return Err(DatabaseError::State(format!(
+                    "{} processes of {name} are still there {ORPHANS_WITHIN:?} after SIGKILL; the machine may be stuck on I/O",
+                    left.len()
+                )));
+            }
+            left.iter().for_each(|one| drop(one.signal(libc::SIGKILL)));
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Makes it refuse writes though it may hang: the setting is in its files, and every process of it has a SIGHUP to
