@@ -51,6 +51,8 @@ fn an_asynchronous_failover_loses_exactly_what_both_sides_say() {
         Settings { replication: Replication::Asynchronous, cut_at_kill: true, ..Settings::default() };
     let Some(act) = Act::new(lagging) else { return };
     act.table();
+    // Or the standby would not know the table yet.
+    act.await_table(Side::Second);
     let lag = Toxic::new("lag", "latency", Stream::Downstream, &[("latency", json!(1_000))]);
     let control = Control::new(&act.stage.local.proxy_control().unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -122,7 +124,7 @@ fn a_full_disk_of_the_primary_makes_the_standby_take_over() {
         return;
     }
     let full = now(Fault::DiskFull { disk_mib: 256 }, "db.primary", Some(Duration::from_secs(6)));
-    let small = [("wal_keep_size", "16MB"), ("max_wal_size", "64MB")];
+    let small = [("wal_keep_size", "64MB"), ("max_wal_size", "128MB")];
     let config = small.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let Some(act) = Act::planned(Settings { config, ..Settings::default() }, &[full]) else { return };
     act.table();
@@ -137,6 +139,8 @@ fn a_full_disk_of_the_primary_makes_the_standby_take_over() {
     act.await_phase(Phase::Writable, 0);
     until("the drill is over", || drill.open() == 0);
     assert!(drill.finish().is_empty(), "{:#?}", act.stage.faults.lock().unwrap());
+    let rejoined = act.await_phase(Phase::Rejoined, 0);
+    assert_eq!(rejoined.text, "by pg_rewind", "what it has is kept until there is room");
     act.await_phase(Phase::RedundancyRestored, 0);
     let account = writer.end();
     assert_eq!(account.lost(&act.agree()), Vec::<i64>::new());

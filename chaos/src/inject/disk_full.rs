@@ -109,7 +109,7 @@ fn fill(ballast: &Path) -> io::Result<io::Error> {
 }
 
 /// Bytes that are free on the file system that holds `path`.
-fn free(path: &Path) -> io::Result<u64> {
+pub(crate) fn free(path: &Path) -> io::Result<u64> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: zeroes are a valid statvfs.
     let mut told: libc::statvfs = unsafe { std::mem::zeroed() };

@@ -4,7 +4,7 @@ mod clock_skew;
 mod command;
 mod corrupt;
 mod cpu;
-mod disk_full;
+pub(crate) mod disk_full;
 mod end;
 mod link;
 mod memory;

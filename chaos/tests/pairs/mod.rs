@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use super::stage::{DUMMY, LIMIT, Stage};
+use super::stage::{DUMMY, LIMIT, Stage, until};
 use shakedown_chaos::clock;
 use shakedown_chaos::schedule::Planned;
 use shakedown_chaos::substrate::database::{Database, Door, Event, Phase, Session, Settings, Side, SqlError};
@@ -87,8 +87,15 @@ impl Act {
         );
     }
 
+    /// Waits until one side knows the table: a standby replays a moment later.
+    pub fn await_table(&self, side: Side) {
+        until("the table is there", || self.try_run(side, "SELECT n FROM written").is_ok());
+    }
+
     /// Rows on one side, until they are the same as on the other: the standby replays a moment later.
     pub fn agree(&self) -> BTreeSet<i64> {
+        self.await_table(Side::First);
+        self.await_table(Side::Second);
         let deadline = clock::after(SOON);
         loop {
             let (first, second) = (self.rows(Side::First), self.rows(Side::Second));

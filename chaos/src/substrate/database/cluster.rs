@@ -4,9 +4,10 @@
 use super::DatabaseError;
 use super::binaries::Binaries;
 use super::config::{self, Changing, Fixed};
-use super::place::User;
+use super::place::{self, User};
 use super::sql::Door;
 use crate::clock;
+use crate::inject::disk_full;
 use crate::process::{self, Identity};
 use crate::substrate::local::{Brought, Local, NodeSpec, Readiness, Ready, Spec, Supervised, Supervision};
 use crate::substrate::{Cage, Node};
@@ -14,7 +15,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const TOOL_WITHIN: Duration = Duration::from_secs(120);
 /// says of other databases is not for this one. `exec`: the process is PostgreSQL's own, not a shell's.
 const SHELL: &str = "cd / && unset PGDATA PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGSERVICE PGOPTIONS PGSSLMODE \
                      PGPASSFILE PGTZ LANGUAGE && export LC_ALL=C && exec \"$0\" \"$@\" 2>&1";
+/// Less than two files of the log: nothing can be begun with that.
+const ROOM_BYTES: u64 = 32 << 20;
 /// How long processes that were sent SIGKILL may take to be gone.
 const ORPHANS_WITHIN: Duration = Duration::from_secs(10);
 /// Ports that are looked at: below those that the kernel gives to clients, which could take it while we are down.
@@ -70,10 +73,12 @@ impl Cluster {
     pub fn prepare(
         local: &Local,
         kitchen: Arc<Kitchen>,
-        data: PathBuf,
+        room: PathBuf,
         spec: NodeNames,
     ) -> Result<Self, DatabaseError> {
         let NodeNames { name, roles, log } = spec;
+        // One below: what faults put into a node's folder is not the database's.
+        let data = room.join("data");
         // SAFETY: no arguments, no effect.
         let own_processes = unsafe { libc::geteuid() } == 0;
         let server = kitchen.binaries.program("postgres");
@@ -88,16 +93,17 @@ impl Cluster {
             },
             roles,
             supervision: Supervision::Manager,
-            data: Some(data.clone()),
+            data: Some(room),
             own_processes,
             user: kitchen.user.as_ref().map(|user| (user.id, user.group)),
             // To PostgreSQL SIGTERM means: wait until every client has gone by itself.
             stop_signal: libc::SIGINT,
         };
         let node = local.prepare_node(node)?;
-        // A disk of its own may have been mounted there, whose root is open to everybody: PostgreSQL refuses that.
-        let closed = fs::set_permissions(&data, fs::Permissions::from_mode(0o700));
-        closed.map_err(|source| DatabaseError::file("close", &data, source))?;
+        // Only now: a disk of its own may have been mounted above it.
+        let user = kitchen.user.as_ref();
+        let made = place::own_folder(&data, user);
+        made.map_err(|source| DatabaseError::file("make", &data, source))?;
         Ok(Self { name, port: free_port()?, data, node, kitchen })
     }
 
@@ -106,7 +112,7 @@ impl Cluster {
     /// # Errors
     /// `initdb` fails.
     pub fn init(&self) -> Result<(), DatabaseError> {
-        let secret = self.data.with_extension("secret");
+        let secret = self.data.with_file_name("secret");
         self.write(&secret, &self.kitchen.password)?;
         let words =
             ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-k", "-N"];
@@ -123,6 +129,7 @@ impl Cluster {
     /// # Errors
     /// `pg_basebackup` fails; the folder is of no use then.
     pub fn copy_from(&self, door: &Door) -> Result<(), DatabaseError> {
+        self.has_room()?;
         self.empty().map_err(|source| DatabaseError::file("empty", &self.data, source))?;
         let port = door.port.to_string();
         let words = ["-h", "127.0.0.1", "-U", "postgres", "-X", "stream", "-c", "fast", "-N", "-p", &port];
@@ -136,6 +143,7 @@ impl Cluster {
     /// # Errors
     /// `pg_rewind` fails: the log back to where they parted is no longer there, or files are damaged.
     pub fn rewind_to(&self, door: &Door) -> Result<(), DatabaseError> {
+        self.has_room()?;
         // If it was killed, its recovery comes first, which a standby can't do; and it left its lock, whose process id, 1
         // of its own namespace, is somebody else's out here. It is known to be gone: its supervisor reaped it.
         self.remove("standby.signal")?;
@@ -274,7 +282,16 @@ impl Cluster {
         config::conninfo(port, &self.kitchen.password, &self.name)
     }
 
-    /// Removes what is in its folder; the folder itself may be a disk.
+    /// A full disk is nothing that another way would help against: what is there is kept until there is room.
+    fn has_room(&self) -> Result<(), DatabaseError> {
+        let path = self.data.clone();
+        match disk_full::free(&path).map_err(|source| DatabaseError::file("look at", &path, source))? {
+            free @ ..ROOM_BYTES => Err(DatabaseError::NoRoom { free, path }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what is in its folder.
     fn empty(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.data)? {
             let entry = entry?;

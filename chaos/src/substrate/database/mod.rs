@@ -99,6 +99,14 @@ pub enum DatabaseError {
     /// A link.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Its disk is full.
+    #[error("{} bytes are free at {}, which is too little to begin", free, path.display())]
+    NoRoom {
+        /// Bytes.
+        free: u64,
+        /// Where.
+        path: PathBuf,
+    },
     /// It can't be done as things are.
     #[error("{0}")]
     State(String),

@@ -114,12 +114,18 @@ impl Home {
     /// It is there already, or the system refuses.
     pub fn room(&self, name: &str, user: Option<&User>) -> io::Result<PathBuf> {
         let folder = self.folder.join(name);
-        DirBuilder::new().mode(0o700).create(&folder)?;
-        if let Some(user) = user {
-            chown(&folder, Some(user.id), Some(user.group))?;
-        }
+        own_folder(&folder, user)?;
         Ok(folder)
     }
+}
+
+/// Makes a folder that is the user's own, and nobody else's.
+///
+/// # Errors
+/// It is there already, or the system refuses.
+pub fn own_folder(folder: &Path, user: Option<&User>) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(folder)?;
+    user.map_or(Ok(()), |user| chown(folder, Some(user.id), Some(user.group)))
 }
 
 impl Drop for Home {

@@ -336,6 +336,14 @@ impl Machine {
         }
     }
 
+    /// A step could not be begun, and no other way would be better: it is tried again as it is.
+    pub fn postponed(&mut self, step: Step, at_ns: u64, why: String) {
+        self.failed(step, at_ns, why);
+        if let Step::Rejoin(_, how) = step {
+            self.next_how = Some(how);
+        }
+    }
+
     /// A step failed: what is tried next.
     pub fn failed(&mut self, step: Step, at_ns: u64, why: String) {
         self.not_before_ns = at_ns + AGAIN_AFTER_NS;

@@ -7,6 +7,7 @@ mod machine;
 mod story;
 mod watch;
 
+use super::DatabaseError;
 use super::event::News;
 use super::pair::Pair;
 use super::sql::SqlError;
@@ -45,6 +46,9 @@ async fn tend(pair: &Arc<Pair>, news: &News, redundant: &AtomicBool, mut orders:
         while let Some(step) = machine.next(clock::now_ns()) {
             match act::perform(pair, step).await {
                 Ok(text) => machine.done(step, clock::now_ns(), text),
+                Err(error @ DatabaseError::NoRoom { .. }) => {
+                    machine.postponed(step, clock::now_ns(), error.to_string());
+                }
                 Err(error) => machine.failed(step, clock::now_ns(), error.to_string()),
             }
             tell(&mut machine, news, redundant);

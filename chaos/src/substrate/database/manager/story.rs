@@ -121,6 +121,18 @@ fn where_rewinding_fails_or_does_not_help_it_is_copied() {
 }
 
 #[test]
+fn without_room_what_is_there_is_kept() {
+    let mut story = Story::new(|_| ());
+    story.lost();
+    story.does();
+    story.well(Peer::Gone);
+    let rewind = Step::Rejoin(First, How::Rewind);
+    story.machine.postponed(rewind, story.at_ns, "no room".to_owned());
+    story.at_ns += INTERVAL_NS;
+    assert_eq!(story.well(Peer::Gone).does(), [rewind]);
+}
+
+#[test]
 fn a_hung_primary_that_was_only_cut_off_is_tried_and_stopped_when_it_is_back() {
     let mut story = Story::new(|settings| settings.fence = Fence::Link);
     story.lost();
