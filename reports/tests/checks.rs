@@ -30,12 +30,13 @@ fn with(verdict: Verdict, checks: &[CheckResult]) -> Vec<&str> {
 }
 
 /// History, and exactly the checks that must fail on it.
-const BREACHES: [(&str, &[&str]); 41] = [
+const BREACHES: [(&str, &[&str]); 42] = [
     ("lost_start", &["lost_start"]),
     ("lost_completion", &["lost_completion", "flow"]),
     ("lost_completion-never-counted", &["lost_completion"]),
     ("lost_completion-run-again", &["lost_completion"]),
     ("lost_completion-not-counted", &["lost_completion"]),
+    ("lost_completion-long-after", &["lost_completion"]),
     ("lost_completion-cancelled", &["lost_completion"]),
     ("lost_completion-overwritten", &["lost_completion", "duplicated", "overlapped"]),
     ("duplicated", &["duplicated"]),
@@ -74,10 +75,11 @@ const BREACHES: [(&str, &[&str]); 41] = [
     ("concurrency", &["concurrency"]),
 ];
 
-const HEALTHY: [&str; 11] = [
+const HEALTHY: [&str; 12] = [
     "healthy",
     "healthy-retry",
     "healthy-lease",
+    "healthy-crossed",
     "healthy-late",
     "healthy-callback",
     "healthy-unknown-update",

@@ -4,7 +4,7 @@ use crate::history::{Execution, Outcome, Reported};
 
 /// The target counts a lease from its own hand-out, which is earlier than the worker's reading of the answer, so
 /// seen from here it can end early by that much.
-const HAND_OUT_NS: u64 = 250_000_000;
+pub(super) const HAND_OUT_NS: u64 = 250_000_000;
 
 /// True when the lease of `execution`, counted from its hand-out or from the last sign of life that the target
 /// acknowledged before `at_ns`, can have run out at `at_ns`.

@@ -58,12 +58,14 @@ pub(crate) fn fate(workflow: &WorkflowRun<'_>, execution: &Execution) -> Fate {
     Fate::Lost(format!("completed, and the record is {} with nonce {stored}", record.status))
 }
 
-/// A later hand-out of the same task, from after the answer to this completion.
+/// A later hand-out of the same task, from after the answer to this completion. Where the lease had run out the two
+/// answers may have crossed: the hand-out was right when it was made, and was only read later.
 fn run_again<'a>(workflow: &WorkflowRun<'a>, execution: &Execution) -> Option<&'a Execution> {
     workflow.executions.iter().copied().find(|e| {
+        let crossed_ns = if lease::expired(execution, e.polled_ns) { lease::HAND_OUT_NS } else { 0 };
         e.workflow_id == execution.workflow_id
             && e.reference == execution.reference
-            && e.polled_ns > execution.update_done_ns
+            && e.polled_ns > execution.update_done_ns.saturating_add(crossed_ns)
     })
 }
 
