@@ -15,7 +15,9 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,7 @@ pub struct Cluster {
     /// Its process.
     pub node: Arc<Supervised>,
     kitchen: Arc<Kitchen>,
+    _claim: UnixListener,
 }
 
 impl Cluster {
@@ -104,7 +107,8 @@ impl Cluster {
         let user = kitchen.user.as_ref();
         let made = place::own_folder(&data, user);
         made.map_err(|source| DatabaseError::file("make", &data, source))?;
-        Ok(Self { name, port: free_port()?, data, node, kitchen })
+        let (port, claim) = free_port()?;
+        Ok(Self { name, port, data, node, kitchen, _claim: claim })
     }
 
     /// Fills its folder with a new, empty database with checksums (which `pg_rewind` needs too).
@@ -361,19 +365,35 @@ fn position(text: &str) -> Option<u64> {
     Some(u64::from_str_radix(high, 16).ok()? << 32 | u64::from_str_radix(low, 16).ok()?)
 }
 
-/// A port that nobody listens on, begun to be looked for where others hardly do.
-fn free_port() -> Result<u16, DatabaseError> {
+/// A port that nobody listens on, begun to be looked for where others hardly do; and our claim to it.
+fn free_port() -> Result<(u16, UnixListener), DatabaseError> {
     let count = u64::from(PORTS.end - PORTS.start);
     let first = (clock::now_ns() / 1_000) % count;
     let ports =
         (0..count).filter_map(|step| u16::try_from(u64::from(PORTS.start) + (first + step) % count).ok());
-    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let claimed = ports.filter_map(|port| Some((port, claim(port)?)));
+    let mut free = claimed.filter(|(port, _)| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     free.next().ok_or_else(|| DatabaseError::State(format!("every port of loopback in {PORTS:?} is taken")))
+}
+
+/// Claims a port among all pairs of the machine, though nobody listens on it while its database is made, or away. The
+/// claim is a name of the kernel's (an abstract socket), which is free when we are gone; `None`: another pair has it.
+fn claim(port: u16) -> Option<UnixListener> {
+    let name = SocketAddr::from_abstract_name(format!("shakedown-database-{port}")).ok()?;
+    UnixListener::bind_addr(&name).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_claimed_once() {
+        let (port, claimed) = free_port().unwrap();
+        assert!(claim(port).is_none(), "another pair has it");
+        drop(claimed);
+        assert!(claim(port).is_some());
+    }
 
     #[test]
     fn positions_are_numbers_of_bytes() {
