@@ -77,7 +77,9 @@ fn a_hung_primary_that_comes_back_refuses_late_writes() {
     assert!(act.db.process(Side::First).unwrap().state() == Some('T'), "it is there, and hangs");
     drop(paused);
     let late = act.await_phase(Phase::LateWrites, 0);
-    assert!(late.text.contains("10 refused, 0 accepted, 0 unknown"), "{late}");
+    // On a busy machine one may get no answer in time: that is unknown, and no row of it is anywhere (below).
+    let refused: u32 = late.text.split(' ').next().unwrap().parse().unwrap();
+    assert!(refused > 0 && late.text.contains(", 0 accepted,"), "{late}");
     assert!(late.text.contains("read-only transaction"), "by itself, not by a port that is closed: {late}");
     act.await_phase(Phase::RedundancyRestored, 0);
     let account = writer.end();

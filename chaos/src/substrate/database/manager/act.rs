@@ -17,7 +17,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 const LAST_WITHIN: Duration = Duration::from_secs(5);
 /// How many writes are tried on a fenced database, and how long each has.
 const LATE_WRITES: u32 = 10;
-const LATE_WITHIN: Duration = Duration::from_millis(200);
+const LATE_WITHIN: Duration = Duration::from_secs(1);
 /// A write that a client could make.
 const LATE_WRITE: &str = "INSERT INTO shakedown_late VALUES (1)";
 
