@@ -97,6 +97,28 @@ fn a_heal_that_fails_ends_with_6_and_is_made_good_by_heal() {
 }
 
 #[test]
+fn what_is_left_of_a_node_after_the_run_ends_with_6_and_is_taken_away_by_heal() {
+    // SAFETY: no arguments, no effect.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("skipped: a small disk needs root");
+        return;
+    }
+    let full = fault("fault = \"disk_full\"", "engine", "at = \"600 ms\"\nlasts = \"300 ms\"");
+    let folder = folder(&scenario(20, 2, &full));
+    let at = folder.path();
+    let running = Running::start(at, &["run", "drill.toml"]);
+    let run = in_force(at);
+    // Whoever is in it keeps a disk from being unmounted.
+    let busy = fs::File::open(run.join("data")).unwrap();
+    running.end().expect(6, &["of engine is left: cannot unmount", "shakedown heal"]);
+    assert_eq!(summary(&run)["exit_code"], 6);
+    drop(busy);
+    let ended = shakedown(at, &["heal", run.to_str().unwrap()]);
+    ended.expect(0, &[]);
+    assert!(ended.out.contains("small disk of engine") && ended.out.contains("is unmounted"), "{ended:#?}");
+}
+
+#[test]
 fn what_a_killed_run_left_in_force_keeps_the_next_one_off_until_it_is_healed() {
     let folder = folder(&scenario(20, 20, &by_commands("at = \"600 ms\"\nlasts = \"15 s\"")));
     let at = folder.path();
