@@ -42,7 +42,8 @@ fn main() {
 fn engine(listen: &str) {
     let (listen, store) = listen.split_once(' ').unwrap();
     let store = StoreUrl::Sqlite(store.into());
-    let options = Options { listen: listen.parse().unwrap(), store, retention: None };
+    let options =
+        Options { listen: listen.parse().unwrap(), store, retention: None, node: Default::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(serve(options, std::future::pending())).unwrap();
 }

@@ -25,7 +25,12 @@ const TASKS: usize = 22;
 /// An engine on SQLite in `folder`, on a thread of its own until the process ends.
 fn engine(folder: &Path) -> SocketAddr {
     let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let options = Options { listen, store: StoreUrl::Sqlite(folder.join("journal.db")), retention: None };
+    let options = Options {
+        listen,
+        store: StoreUrl::Sqlite(folder.join("journal.db")),
+        retention: None,
+        node: Default::default(),
+    };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(serve(options, std::future::pending())).unwrap();

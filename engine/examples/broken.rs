@@ -43,7 +43,12 @@ fn argument(name: &str) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url: StoreUrl = argument("--store").parse()?;
-    let options = Options { listen: argument("--listen").parse()?, store: url.clone(), retention: None };
+    let options = Options {
+        listen: argument("--listen").parse()?,
+        store: url.clone(),
+        retention: None,
+        node: Default::default(),
+    };
     let (inner, archive) = store::open(&url)?;
     let defect = std::env::var("DEFECT").unwrap_or_default();
     let opened: store::Opened = match defect.as_str() {

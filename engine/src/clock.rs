@@ -27,6 +27,12 @@ pub fn monotonic_ns() -> u64 {
     u64::try_from(BEGUN.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The same as a duration, for leases: it goes on while the process is stopped, and nobody can set it.
+#[must_use]
+pub fn monotonic() -> std::time::Duration {
+    std::time::Duration::from_nanos(monotonic_ns())
+}
+
 /// Random bits for the seed of a command, from the operating system's hasher keys and the clock.
 #[must_use]
 pub fn entropy() -> u64 {

@@ -5,18 +5,22 @@
 //!                              ↑ replay ← journal
 //! ```
 //!
-//! [`machine`] decides and is pure; [`writer`] is the one place where a decision becomes durable before
-//! anybody hears of it; [`store`] keeps the journal; [`api`] maps routes to commands and decides nothing.
+//! [`machine`] decides and is pure; [`writer`] is the one place where a decision becomes durable before anybody hears
+//! of it; [`store`] keeps the journal; [`api`] maps routes to commands and decides nothing. [`node`] lets several
+//! engines share a store: one leads, the others follow and hand requests on.
 
 pub mod api;
 pub mod archive;
 pub mod clock;
 pub mod machine;
 pub mod metrics;
+pub mod node;
+pub mod postgres;
 mod seal;
 pub mod server;
 pub mod store;
 pub mod writer;
 
+pub use node::NodeOptions;
 pub use server::{EngineError, Options, serve};
 pub use store::StoreUrl;

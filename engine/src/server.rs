@@ -2,6 +2,8 @@
 
 use crate::api::{self, Api};
 use crate::clock;
+use crate::node::{self, Node, NodeOptions};
+use crate::postgres::Address;
 use crate::store::{self, Opened, StoreUrl};
 use crate::writer::{Handle, Writer, WriterError};
 use std::future::Future;
@@ -24,6 +26,8 @@ pub struct Options {
     pub store: StoreUrl,
     /// How long workflows are kept after their end; `None` = for ever.
     pub retention: Option<Duration>,
+    /// How the engine presents itself to others that share its store.
+    pub node: NodeOptions,
 }
 
 /// Why an engine ended.
@@ -54,8 +58,44 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), EngineError> {
+    if let StoreUrl::Postgres(address) = &options.store {
+        return serve_node(address.as_ref().clone(), options, shutdown).await;
+    }
     let opened = store::open(&options.store).map_err(WriterError::from)?;
     serve_opened(opened, Box::new(clock::steady()), options, shutdown).await
+}
+
+/// Serves as one of the nodes that share a database.
+async fn serve_node(
+    address: Address,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), EngineError> {
+    let (listener, listening) = listen(&options).await?;
+    let (retention, named) = (options.retention, options.node.clone());
+    let url = named.advertise.clone().unwrap_or_else(|| format!("http://{listening}"));
+    let opened = tokio::task::spawn_blocking(move || Node::open(&address, named, url, retention)).await;
+    let node = opened.map_err(|error| EngineError::Other(error.to_string()))?.map_err(WriterError::from)?;
+    let (handle, requests) = Handle::channel();
+    let api = Api { writer: handle.clone(), archive: node.archive(), metrics: node.metrics() };
+    let view = node.view();
+    let router = node::routed(api::routes(api), view.clone());
+    let ended = on_thread(move || node.run(&requests))?;
+    let last = handle.clone();
+    let shutdown = async move {
+        shutdown.await;
+        // The lead goes first, so that what still comes can be handed on.
+        last.drain();
+        view.handed_over().await;
+    };
+    run((listener, listening), router, handle, ended, shutdown).await
+}
+
+async fn listen(options: &Options) -> Result<(TcpListener, SocketAddr), EngineError> {
+    let failed = |why| EngineError::Listen { address: options.listen, why };
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// The same on a store that is open already, and a clock of the caller's.
@@ -68,13 +108,21 @@ pub async fn serve_opened(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), EngineError> {
-    let listen = |why| EngineError::Listen { address: options.listen, why };
-    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let (api, mut ended) = start_writer(opened, time, &options)?;
+    let listening = listen(&options).await?;
+    let (api, ended) = start_writer(opened, time, &options)?;
     let handle = api.writer.clone();
+    run(listening, api::routes(api), handle, ended, shutdown).await
+}
+
+/// Takes requests until told to stop, then lets open ones finish.
+async fn run(
+    (listener, address): (TcpListener, SocketAddr),
+    router: axum::Router,
+    handle: Handle,
+    mut ended: Ended,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), EngineError> {
     let (stop, stopping) = watch::channel(false);
-    let router = api::routes(api);
     let drain = {
         let mut stopping = stopping.clone();
         async move { drop(stopping.wait_for(|stop| *stop).await) }
@@ -114,13 +162,17 @@ fn start_writer(
     tracing::info!(store = %options.store, frames = writer.position(), "replayed the journal");
     let (handle, requests) = Handle::channel();
     let api = Api { writer: handle, archive, metrics: writer.metrics() };
+    let ended = on_thread(move || writer.run(&requests))?;
+    Ok((api, ended))
+}
+
+fn on_thread(work: impl FnOnce() -> Result<(), WriterError> + Send + 'static) -> Result<Ended, EngineError> {
     let (tell, ended) = oneshot::channel();
-    let run = move || drop(tell.send(writer.run(&requests)));
     std::thread::Builder::new()
         .name("writer".into())
-        .spawn(run)
+        .spawn(move || drop(tell.send(work())))
         .map_err(|error| EngineError::Other(format!("cannot start the writer's thread: {error}")))?;
-    Ok((api, ended))
+    Ok(ended)
 }
 
 fn writer_ended(result: Result<Result<(), WriterError>, oneshot::error::RecvError>) -> EngineError {

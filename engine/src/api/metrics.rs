@@ -4,6 +4,7 @@ use super::Api;
 use super::problem::Problem;
 use crate::clock;
 use crate::metrics::{Now, Stopwatch};
+use crate::writer::{Failure, Unavailable};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
@@ -17,8 +18,13 @@ pub fn routes() -> Router<Api> {
 
 async fn scrape(State(api): State<Api>) -> Result<Response, Problem> {
     let now_ms = clock::now_ms();
-    let now = api.writer.read(move |state| Now::of(state, now_ms)).await?;
-    let text = api.metrics.exposition(&now);
+    let now = match api.writer.read(move |state| Now::of(state, now_ms)).await {
+        Ok(now) => Some(now),
+        // A node that follows tells what it counts itself; the state is the leader's to tell.
+        Err(Failure::Unavailable(Unavailable::NotLeading)) => None,
+        Err(failure) => return Err(failure.into()),
+    };
+    let text = api.metrics.exposition(now.as_ref());
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

@@ -55,8 +55,16 @@ impl Api {
     ) -> Result<T, Problem> {
         let archive = Arc::clone(&self.archive);
         let looked = tokio::task::spawn_blocking(move || look(archive.as_ref())).await;
-        let broken = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
-        looked.map_err(|error| broken(error.to_string()))?.map_err(|error| broken(error.to_string()))
+        let looked =
+            looked.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        looked.map_err(|error| {
+            let status = match &error {
+                // Nothing was changed, and another try may succeed.
+                ArchiveError::Away { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            Problem::new(status, error.to_string())
+        })
     }
 }
 

@@ -2,9 +2,12 @@
 
 use crate::machine::rejection::{Rejection, Violation};
 use crate::writer::{Failure, Unavailable};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+/// Marks the answer of a node that does not lead, and so did nothing: another may be asked the same.
+pub const NOT_LEADING: HeaderName = HeaderName::from_static("x-shakedown-not-leading");
 
 /// An error answer.
 #[derive(Debug)]
@@ -12,6 +15,7 @@ pub struct Problem {
     status: StatusCode,
     message: String,
     violations: Vec<Violation>,
+    not_leading: bool,
 }
 
 #[derive(Serialize)]
@@ -28,13 +32,19 @@ impl Problem {
     /// An error with a status and a sentence.
     #[must_use]
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), violations: Vec::new() }
+        Self { status, message: message.into(), violations: Vec::new(), not_leading: false }
     }
 
     /// The request makes no sense: 400.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// This node does not lead, and did nothing: 503.
+    #[must_use]
+    pub fn not_leading(message: impl Into<String>) -> Self {
+        Self { not_leading: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// Turns "not there" into "makes no sense", where 404 would be taken for a missing route.
@@ -65,7 +75,7 @@ impl From<Rejection> for Problem {
             Rejection::Violations(violations) => violations,
             _ => Vec::new(),
         };
-        Self { status, message, violations }
+        Self { violations, ..Self::new(status, message) }
     }
 }
 
@@ -73,7 +83,9 @@ impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
         let status = match unavailable {
             Unavailable::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Unavailable::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Unavailable::NotLeading => return Self::not_leading(unavailable.to_string()),
+            Unavailable::Overloaded | Unavailable::RolledBack(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Unavailable::Unknown => StatusCode::GATEWAY_TIMEOUT,
             // Not a refusal: it may have happened. Clients read 503 as "nothing was done".
             Unavailable::Stopping => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -100,6 +112,13 @@ impl IntoResponse for Problem {
             validation_errors: &self.violations,
         };
         let json = serde_json::to_string(&body).unwrap_or_default();
-        (self.status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], json).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.not_leading {
+            response.headers_mut().insert(NOT_LEADING, HeaderValue::from_static("1"));
+        }
+        response
     }
 }

@@ -6,13 +6,18 @@
 //! frames bring each workflow from its own position to the present.
 
 mod memory;
+mod postgres;
 pub mod query;
+mod saved;
 mod sqlite;
 pub mod tasks;
 
 pub use memory::MemoryArchive;
+pub use postgres::PostgresArchive;
+pub(crate) use postgres::SNAPSHOT;
 pub use query::{Page, Query};
 pub use sqlite::SqliteArchive;
+pub(crate) use sqlite::meta as archive_meta;
 
 use crate::machine::event::SnapshotNumber;
 use crate::machine::id::WorkflowId;
@@ -113,9 +118,19 @@ pub struct Recovered {
 /// # Errors
 /// [`ArchiveError`] when it can't be read.
 pub fn recover(archive: &dyn Archive) -> Result<(State, u64), ArchiveError> {
+    recover_by(|running| archive.recover(running))
+}
+
+/// The same, where somebody else does the reading.
+///
+/// # Errors
+/// [`ArchiveError`] when it can't be read.
+pub(crate) fn recover_by(
+    read: impl FnOnce(&mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError>,
+) -> Result<(State, u64), ArchiveError> {
     let mut state = State::default();
     let Recovered { catalogue, snapshots, low_water, last_at } =
-        archive.recover(&mut |workflow| state.restore(workflow))?;
+        read(&mut |workflow| state.restore(workflow))?;
     state.recover(catalogue, snapshots, last_at);
     Ok((state, low_water))
 }
@@ -130,6 +145,20 @@ pub enum ArchiveError {
         path: String,
         /// What the system said.
         why: String,
+    },
+    /// It can't be reached at the moment. What was asked of it may be asked again: saving twice is saving once.
+    #[error("the archive {path} cannot be reached: {why}")]
+    Away {
+        /// The archive.
+        path: String,
+        /// What was tried.
+        why: String,
+    },
+    /// Another node saves now.
+    #[error("another node has taken the lead, and saves to the archive {path} from now on")]
+    Deposed {
+        /// The archive.
+        path: String,
     },
     /// It can't be opened, read or written.
     #[error(

@@ -205,6 +205,12 @@ impl Searched for Field {
 }
 
 impl Field {
+    /// True for what is compared as text.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        !self.is_number()
+    }
+
     /// A workflow's value; `None` = it has none.
     #[must_use]
     pub fn of(self, workflow: &Workflow) -> Option<Operand> {

@@ -4,14 +4,16 @@
 //! at 0 with the process; names come from definitions, and beyond 500 of them the rest counts as `other`.
 
 mod histogram;
+mod node;
 
 use crate::clock;
 use crate::machine::event::{TaskChange, WorkflowChange};
 use crate::machine::{Event, State};
 use histogram::Histogram;
+pub use node::NodeCounts;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Names of workflows, of task types and of routes that get series of their own: bounds the memory.
 const NAMES: usize = 500;
@@ -48,6 +50,8 @@ struct Series {
 #[derive(Default)]
 pub struct Metrics {
     series: Mutex<Series>,
+    /// Of a node that shares its store with others.
+    node: Option<Arc<NodeCounts>>,
 }
 
 /// Something that happened, kept until it is durable.
@@ -97,6 +101,12 @@ impl Observation {
 }
 
 impl Metrics {
+    /// The metrics of a node that shares its store with others.
+    #[must_use]
+    pub fn of_node(node: Arc<NodeCounts>) -> Self {
+        Self { series: Mutex::default(), node: Some(node) }
+    }
+
     fn series(&self) -> MutexGuard<'_, Series> {
         // Counting can't panic half-way.
         self.series.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,11 +133,16 @@ impl Metrics {
         *self.series().refused.entry(why).or_default() += 1;
     }
 
-    /// The exposition format, with what only the state knows.
+    /// The exposition format, with what only the state knows, where there is one to ask.
     #[must_use]
-    pub fn exposition(&self, now: &Now) -> String {
+    pub fn exposition(&self, now: Option<&Now>) -> String {
         let mut text = String::with_capacity(16 << 10);
-        now.write(&mut text);
+        if let Some(now) = now {
+            now.write(&mut text);
+        }
+        if let Some(node) = &self.node {
+            node.write(&mut text);
+        }
         self.series().write(&mut text);
         text
     }

@@ -5,26 +5,32 @@
 pub mod faulty;
 mod frame;
 mod memory;
+mod postgres;
 mod sqlite;
 
 pub use frame::{FRAME_VERSION, Frame, decode, encode, padding};
 pub use memory::Memory;
-pub(crate) use sqlite::is_full;
+pub use postgres::Postgres;
+pub(crate) use postgres::{DEADLINE, LEASE, Term, check_frame, frames, is_free, new_holder, not_behind};
 pub use sqlite::{Sqlite, Synchronous};
+pub(crate) use sqlite::{is_full, lock};
 
 use crate::archive::{Archive, ArchiveError, MemoryArchive, SqliteArchive};
+use crate::postgres::Address;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Keeps the journal.
 pub trait Store: Send {
     /// Appends one frame. When it returns `Ok`, the frame survives the loss of the process and of the machine.
     ///
     /// # Errors
-    /// [`AppendError::Full`]: surely not appended, and the store is usable. [`AppendError::Broken`]: it may or
-    /// may not have been appended; only a replay by a new opener tells.
+    /// [`AppendError::Full`] and [`AppendError::RolledBack`]: surely not appended, and the store is usable.
+    /// [`AppendError::Fenced`]: surely not appended, and never will be. [`AppendError::Broken`]: it may or may not have
+    /// been appended; only a replay by a new opener tells.
     fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError>;
 
     /// Hands every frame that is kept to `apply` with its position, in order, and answers the position after the
@@ -37,6 +43,27 @@ pub trait Store: Send {
     /// Frames before `position` are not needed any more. They go with later appends, a few at a time; the last
     /// frame always stays, so that the next position is known.
     fn forget(&mut self, position: u64);
+
+    /// When it returns `Ok`, nobody else has appended anything up to now: what memory says is the present.
+    ///
+    /// # Errors
+    /// As for [`Store::append`]; without a frame, `RolledBack` does not happen.
+    fn hold(&mut self) -> Result<(), AppendError> {
+        Ok(())
+    }
+
+    /// [`Store::hold`] wants to be called so often even when nobody asks; `None` = never.
+    fn hold_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// True when other engines may have the journal after this one: then nothing here needs the process to end.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The end in order: nobody has to wait for this one to be given up for dead.
+    fn close(&mut self) {}
 }
 
 /// Takes a frame and its position, or says what is wrong with it.
@@ -48,6 +75,12 @@ pub enum AppendError {
     /// No space: rolled back.
     #[error("no space left for the journal: {0}")]
     Full(String),
+    /// It did not get through, and never will: nothing of it is there.
+    #[error("the journal did not take it: {0}")]
+    RolledBack(String),
+    /// Another engine has the journal now.
+    #[error("another node has taken the lead: {0}")]
+    Fenced(String),
     /// Anything else: what is on the disk is unknown.
     #[error("the journal could not be appended to: {0}")]
     Broken(String),
@@ -83,6 +116,14 @@ pub enum StoreError {
     /// The archive beside it can't be used.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The database can't be used.
+    #[error("{why}")]
+    Database {
+        /// What was tried, on what, and what came of it.
+        why: String,
+        /// A later try may succeed by itself.
+        may_pass: bool,
+    },
     /// A newer engine wrote it.
     #[error(
         "the store {path} has schema version {found}, this engine knows up to {known}; use the newer engine"
@@ -97,11 +138,13 @@ pub enum StoreError {
     },
 }
 
-/// Where the journal is kept: `sqlite:PATH` or `memory`.
+/// Where the journal is kept: `sqlite:PATH`, `postgres://…` or `memory`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, which several nodes may share.
+    Postgres(Box<Address>),
     /// Nowhere: lost with the process.
     Memory,
 }
@@ -112,10 +155,16 @@ impl FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => {
+                text.parse().map(|address| Self::Postgres(Box::new(address)))
+            }
             None if text == "memory" => Ok(Self::Memory),
-            _ => Err(format!(
-                "'{text}' is not a store; use sqlite:PATH (durable) or memory (lost with the process)"
-            )),
+            // The text is not repeated: it may hold a password.
+            _ => Err(
+                "this is not a store; use sqlite:PATH, postgres://USER@HOST:PORT/DATABASE or memory (lost \
+                      with the process)"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -124,6 +173,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(address) => address.fmt(f),
             Self::Memory => f.write_str("memory"),
         }
     }
@@ -142,6 +192,10 @@ pub fn open(url: &StoreUrl) -> Result<Opened, StoreError> {
             let store = Sqlite::open(path, Synchronous::Full)?;
             let archive = SqliteArchive::open(&archive_path(path), store.id())?;
             (Box::new(store), Arc::new(archive))
+        }
+        StoreUrl::Postgres(address) => {
+            let (store, archive) = Postgres::open(address, "engine")?;
+            (Box::new(store), archive)
         }
         StoreUrl::Memory => (Box::new(Memory::default()), Arc::new(MemoryArchive::default())),
     })

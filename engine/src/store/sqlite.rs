@@ -119,7 +119,7 @@ impl Sqlite {
 }
 
 /// An advisory lock beside the file: two engines on one journal would each think they are the only writer.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let open = |why: std::io::Error| StoreError::Open { path: path.to_owned(), why: why.to_string() };

@@ -206,7 +206,7 @@ impl Desk {
         Ok(())
     }
 
-    /// A full disk is waited for: the journal keeps what is not saved.
+    /// A full disk or a lost connection is waited for: the journal keeps what is not saved.
     fn while_full<T>(
         &self,
         attempt: impl Fn(&dyn Archive) -> Result<T, ArchiveError>,
@@ -219,6 +219,10 @@ impl Desk {
                         why,
                         "no space for the archive; the journal keeps what is not saved"
                     );
+                    std::thread::sleep(self.full);
+                }
+                Err(ArchiveError::Away { path, why }) if !self.stopping.load(Ordering::Acquire) => {
+                    tracing::warn!(path, why, "the archive is away; the journal keeps what is not saved");
                     std::thread::sleep(self.full);
                 }
                 other => return other,

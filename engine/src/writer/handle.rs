@@ -23,6 +23,17 @@ pub enum Unavailable {
         "the engine is overloaded: {WAITING} requests wait already; nothing was changed, try again later"
     )]
     Overloaded,
+    /// The database did not take it, and never will. Nothing happened.
+    #[error("the database did not take it ({0}); nothing was changed, try again")]
+    RolledBack(Arc<str>),
+    /// This node does not lead. Nothing happened.
+    #[error("this node does not lead the journal at the moment; nothing was changed, try again")]
+    NotLeading,
+    /// The database did not say whether it took it. It may or may not have been carried out.
+    #[error(
+        "the database did not say whether it took it; it may or may not have been carried out: look before you repeat it"
+    )]
+    Unknown,
     /// The engine is stopping. The request may or may not have been carried out.
     #[error("the engine is stopping; the request may or may not have been carried out")]
     Stopping,
@@ -57,6 +68,20 @@ pub enum Request {
     Flush(oneshot::Sender<()>),
     /// Tell whether an append is possible.
     Check(oneshot::Sender<Result<(), Unavailable>>),
+}
+
+impl Request {
+    /// Answers that it was not taken.
+    pub fn refuse(self, why: &Unavailable) {
+        match self {
+            Self::Decide(_, reply) | Self::Read(reply) => reply.send(Err(why.clone())),
+            Self::UpdateAndPoll(asked) => drop(asked.to.send(Err(why.clone().into()))),
+            Self::Poll(poll) => drop(poll.to.send(Err(why.clone()))),
+            Self::Watch(watch) => drop(watch.to.send(Err(why.clone().into()))),
+            Self::Check(to) => drop(to.send(Err(why.clone()))),
+            Self::Drain | Self::Flush(_) => {}
+        }
+    }
 }
 
 /// A poll that may wait.

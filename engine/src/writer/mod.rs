@@ -20,14 +20,15 @@ use crate::machine::State;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::store::{self, AppendError, Frame, Opened, Store, StoreError};
 use archivist::Archivist;
-use batch::{Batch, Finished};
+use batch::{Answer, Batch, Finished};
 use gather::Gather;
 use keeper::Keeper;
-use replay::{Replayed, replay};
+pub(crate) use replay::{Replay, Replayed, replay};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use waiting::Waiting;
 
 /// Requests in one batch: bounds the time between two syncs, and so everybody's wait.
@@ -54,9 +55,21 @@ pub enum WriterError {
     /// An append did not clearly succeed: memory is ahead of the disk, and only a replay tells what is there.
     #[error("{0}; the engine stops so that a restart replays what the disk holds")]
     Append(AppendError),
+    /// Another node leads: nothing that was answered is lost, and nothing more is answered from memory.
+    #[error("{0}")]
+    Deposed(String),
     /// The archive could not be read or written.
     #[error("{0}; the engine stops, the journal has everything that was acknowledged")]
     Archive(#[from] ArchiveError),
+}
+
+/// How a writer ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Every handle is gone.
+    Released,
+    /// It was told that nobody may wait any more, and others share its store: it gave the lead up.
+    Left,
 }
 
 /// Tells the time in epoch milliseconds. An argument, so that tests own the time.
@@ -97,6 +110,19 @@ impl Writer {
         Self::with(archivist, opened, clock, retention)
     }
 
+    /// A writer that goes on where a follower has got to, and counts into `metrics`.
+    pub(crate) fn lead(
+        opened: Opened,
+        replayed: Replayed,
+        clock: Clock,
+        retention: Option<Duration>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let archivist = Archivist::start(Arc::clone(&opened.1));
+        let writer = Self::at(archivist, opened, replayed, clock, retention);
+        Self { metrics, ..writer }
+    }
+
     /// The same without a thread: nothing happens but in [`Writer::step`] and [`Writer::archive`], so that a
     /// simulation owns the order of everything.
     ///
@@ -114,14 +140,25 @@ impl Writer {
         retention: Option<Duration>,
     ) -> Result<Self, WriterError> {
         let (mut store, archive) = opened;
-        let Replayed { state, position, changed } = replay(store.as_mut(), archive.as_ref())?;
+        let replayed = replay(store.as_mut(), archive.as_ref())?;
+        Ok(Self::at(archivist, (store, archive), replayed, clock, retention))
+    }
+
+    fn at(
+        archivist: Archivist,
+        (store, archive): Opened,
+        replayed: Replayed,
+        clock: Clock,
+        retention: Option<Duration>,
+    ) -> Self {
+        let Replayed { state, position, changed } = replayed;
         let ahead = state.last_at().saturating_sub(clock());
         let now = clock() + ahead;
         let quiet_until = if position > 0 { now + RESTART_GRACE_MS } else { 0 };
         let retention_ms = retention.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
         let mut keeper = Keeper::new(archive, archivist, retention_ms);
         keeper.begin(&state, changed, now);
-        Ok(Self {
+        Self {
             store,
             state,
             position,
@@ -135,7 +172,7 @@ impl Writer {
             quiet_until,
             appended_at: 0,
             full: None,
-        })
+        }
     }
 
     /// What this writer counts.
@@ -150,11 +187,16 @@ impl Writer {
         self.position
     }
 
-    /// Works until every [`Handle`] is gone.
+    /// Works until every [`Handle`] is gone; a store that others share it leaves to them as soon as it is drained.
     ///
     /// # Errors
     /// [`WriterError`] when an append did not clearly succeed; nothing of that batch was answered.
-    pub fn run(mut self, requests: &Receiver<Request>) -> Result<(), WriterError> {
+    pub fn run(self, requests: &Receiver<Request>) -> Result<(), WriterError> {
+        self.work(requests).map(|_ended| ())
+    }
+
+    /// The same, and tells which of both it was.
+    pub(crate) fn work(mut self, requests: &Receiver<Request>) -> Result<Ended, WriterError> {
         let mut taken = VecDeque::with_capacity(BATCH);
         loop {
             if taken.is_empty() {
@@ -162,7 +204,10 @@ impl Writer {
                 match requests.recv_timeout(self.until_next_event(now)) {
                     Ok(first) => taken.push_back(first),
                     Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    Err(RecvTimeoutError::Disconnected) => {
+                        self.store.close();
+                        return Ok(Ended::Released);
+                    }
                 }
             }
             if let Some(delay) = self.gather.delay().filter(|_| !taken.is_empty()) {
@@ -170,8 +215,24 @@ impl Writer {
             }
             taken.extend(requests.try_iter().take(BATCH.saturating_sub(taken.len())));
             self.gather.learn(taken.len());
-            self.step(&mut taken)?;
+            if let Err(error) = self.step(&mut taken) {
+                if self.store.is_shared() {
+                    self.leave_to_others(&mut taken);
+                }
+                return Err(error);
+            }
+            if self.waiting.is_draining() && self.store.is_shared() {
+                self.leave_to_others(&mut taken);
+                self.store.close();
+                return Ok(Ended::Left);
+            }
         }
+    }
+
+    /// The process goes on without the lead: nobody is left without an answer.
+    fn leave_to_others(&mut self, taken: &mut VecDeque<Request>) {
+        self.waiting.refuse(&Unavailable::NotLeading);
+        taken.drain(..).for_each(|request| request.refuse(&Unavailable::NotLeading));
     }
 
     /// The next piece of the archivist's work, for a writer opened by hand; true when a slice waited for it.
@@ -186,8 +247,7 @@ impl Writer {
     pub fn step(&mut self, taken: &mut VecDeque<Request>) -> Result<(), WriterError> {
         let now = self.now();
         if self.full.is_some() && !self.try_to_recover(now)? {
-            self.refuse_writes(taken, now);
-            return Ok(());
+            return self.refuse_writes(taken, now);
         }
         let mut batch = Batch::new(&mut self.state, &mut self.waiting, &self.keeper, now);
         if now >= self.quiet_until {
@@ -205,18 +265,7 @@ impl Writer {
         let (position, bytes, stopwatch) = (self.position, frame.len(), Stopwatch::start());
         match self.append(frame, proof, now) {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
-            Err(AppendError::Full(why)) => {
-                let why: Arc<str> = why.into();
-                self.start_over(now)?;
-                self.waiting.watching.refuse(&Unavailable::Full(Arc::clone(&why)));
-                answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Full(Arc::clone(&why)))));
-                // Searches go on with what there is.
-                for to in flushes {
-                    let _ = to.send(());
-                }
-                return Ok(());
-            }
-            Err(broken) => return Err(WriterError::Append(broken)),
+            Err(error) => return self.take_back(error, answers, flushes, now),
         }
         if self.position > position {
             self.metrics.appended(requests, bytes, stopwatch.seconds(), observed);
@@ -227,6 +276,38 @@ impl Writer {
         self.keep(now)
     }
 
+    /// Nothing of a batch is there, or nobody knows: its answers say so, and memory goes back to what is durable.
+    fn take_back(
+        &mut self,
+        error: AppendError,
+        answers: Vec<Answer>,
+        flushes: Vec<oneshot::Sender<()>>,
+        now: u64,
+    ) -> Result<(), WriterError> {
+        let why = match error {
+            AppendError::Full(why) => Unavailable::Full(why.into()),
+            AppendError::RolledBack(why) => Unavailable::RolledBack(why.into()),
+            AppendError::Fenced(why) => {
+                answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::NotLeading)));
+                return Err(WriterError::Deposed(why));
+            }
+            broken @ AppendError::Broken(_) => {
+                if self.store.is_shared() {
+                    answers.into_iter().for_each(|answer| answer.send(Err(Unavailable::Unknown)));
+                }
+                return Err(WriterError::Append(broken));
+            }
+        };
+        self.start_over(now)?;
+        self.waiting.watching.refuse(&why);
+        answers.into_iter().for_each(|answer| answer.send(Err(why.clone())));
+        // Searches go on with what there is.
+        for to in flushes {
+            let _ = to.send(());
+        }
+        Ok(())
+    }
+
     /// What is saved leaves, what is due is handed over: the work between two batches, a slice of it.
     fn keep(&mut self, now: u64) -> Result<(), WriterError> {
         if let Some(needed) = self.keeper.turn(&mut self.state, self.position, now)? {
@@ -235,10 +316,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends what the batch decided; with nothing decided, only to prove that it can.
+    /// Appends what the batch decided; with nothing decided, only to prove that it can. What was only looked at is
+    /// the present as long as nobody else leads.
     fn append(&mut self, frame: Frame, proof: bool, now: u64) -> Result<(), AppendError> {
         if frame.is_empty() && !proof {
-            return Ok(());
+            return self.store.hold();
         }
         let bytes = frame.into_bytes();
         let appended = self.store.append(self.position, &bytes);
@@ -283,31 +365,32 @@ impl Writer {
                 tracing::info!("the disk has space again");
                 Ok(true)
             }
-            Err(AppendError::Full(_)) => Ok(false),
+            Err(AppendError::Full(_) | AppendError::RolledBack(_)) => Ok(false),
+            Err(AppendError::Fenced(why)) => Err(WriterError::Deposed(why)),
             Err(broken) => Err(WriterError::Append(broken)),
         }
     }
 
     /// Reads see what is durable; everything else is told that the disk is full.
-    fn refuse_writes(&mut self, taken: &mut VecDeque<Request>, now: u64) {
+    fn refuse_writes(&mut self, taken: &mut VecDeque<Request>, now: u64) -> Result<(), WriterError> {
         let why = self.full.as_ref().map(|full| Arc::clone(&full.why)).unwrap_or_default();
-        let full = || Unavailable::Full(Arc::clone(&why));
+        let full = Unavailable::Full(why);
         let mut batch = Batch::new(&mut self.state, &mut self.waiting, &self.keeper, now);
         for request in taken.drain(..) {
             match request {
                 Request::Read(_) | Request::Drain => batch.take(request),
                 // Searches go on with what there is.
                 Request::Flush(to) => drop(to.send(())),
-                Request::Decide(_, reply) => reply.send(Err(full())),
-                Request::Poll(poll) => drop(poll.to.send(Err(full()))),
-                Request::Watch(watch) => drop(watch.to.send(Err(full().into()))),
-                Request::UpdateAndPoll(asked) => drop(asked.to.send(Err(full().into()))),
-                Request::Check(to) => drop(to.send(Err(full()))),
+                other => other.refuse(&full),
             }
         }
         batch.expire_waiting();
         let Finished { answers, .. } = batch.finish();
-        answers.into_iter().for_each(|answer| answer.send(Ok(())));
+        match self.store.hold() {
+            Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
+            Err(error) => return self.take_back(error, answers, Vec::new(), now),
+        }
+        Ok(())
     }
 
     /// How long the writer may sleep: until a timer, a delayed task that someone waits for, or a poll's end.
@@ -319,7 +402,8 @@ impl Writer {
         let next = timer.into_iter().chain(owed).chain(waiting).chain(kept).min();
         let sleep = next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now)));
         // A full disk is tried at the pace of requests, or once an idle period.
-        if self.full.is_some() { IDLE } else { sleep.min(IDLE) }
+        let idle = self.store.hold_every().unwrap_or(IDLE).min(IDLE);
+        if self.full.is_some() { idle } else { sleep.min(idle) }
     }
 
     /// The engine's time: it goes on from what the journal has seen, and never back.

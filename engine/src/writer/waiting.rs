@@ -1,6 +1,6 @@
 //! Polls that found their queue empty and wait for a task.
 
-use super::handle::Poll;
+use super::handle::{Poll, Unavailable};
 use super::watching::{Watcher, Watching};
 use crate::machine::State;
 use std::collections::{BTreeMap, VecDeque};
@@ -39,6 +39,21 @@ impl Waiting {
         self.soonest = Some(0);
         self.queues.values_mut().flatten().for_each(|waiter| waiter.until = 0);
         self.watching.drain();
+    }
+
+    /// True when nobody may wait any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Tells everybody who waits that nothing comes: those who wait for a task have got none, and for those who wait
+    /// for a workflow the command that came first stands.
+    pub fn refuse(&mut self, why: &Unavailable) {
+        self.soonest = None;
+        for waiter in std::mem::take(&mut self.queues).into_values().flatten() {
+            drop(waiter.poll.to.send(Err(why.clone())));
+        }
+        self.watching.refuse(&Unavailable::Unknown);
     }
 
     /// Somebody waits for a workflow from now on.

@@ -2,7 +2,7 @@
 
 use crate::failure::{Blame, Result};
 use crate::run::interrupt::Interrupt;
-use shakedown_engine::{Options, StoreUrl};
+use shakedown_engine::{NodeOptions, Options, StoreUrl};
 use shakedown_reports::exit_code;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,12 +13,22 @@ pub struct Args {
     /// Address of the REST API; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where the journal is kept: sqlite:PATH or memory.
+    /// Where the journal is kept: sqlite:PATH, postgres://USER@HOST:PORT,HOST:PORT/DATABASE or memory. Give the
+    /// password of PostgreSQL in PGPASSWORD or by ?passfile=PATH.
     #[arg(long, value_name = "STORE", default_value = "sqlite:engine.db")]
     store: String,
     /// Days that a workflow is kept after its end; without it, for ever.
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<f64>,
+    /// Where the other nodes on the same PostgreSQL store reach this one; without it, where it listens.
+    #[arg(long, value_name = "URL")]
+    advertise: Option<String>,
+    /// Name of this node among those.
+    #[arg(long, value_name = "NAME", default_value = "engine")]
+    node: String,
+    /// Seconds for which a leader's word is good: so long a node that hangs or dies is waited for.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    lease: f64,
 }
 
 /// Serves until it is told to stop.
@@ -26,10 +36,15 @@ pub struct Args {
 /// # Errors
 /// The store or the address can't be used, or the engine failed.
 pub async fn run(args: Args) -> Result<u8> {
-    let store: StoreUrl = args.store.parse().map_err(anyhow::Error::msg).blame_input()?;
+    let mut store: StoreUrl = args.store.parse().map_err(anyhow::Error::msg).blame_input()?;
+    if let StoreUrl::Postgres(address) = store {
+        store = StoreUrl::Postgres(Box::new(address.or_password(std::env::var("PGPASSWORD").ok())));
+    }
     let interrupt = Interrupt::listen("stopping (again: end at once)")?;
     let retention = args.retention_days.map(retention).transpose().blame_input()?;
-    let options = Options { listen: args.listen, store, retention };
+    let lease = lease(args.lease).blame_input()?;
+    let node = NodeOptions { name: args.node, advertise: args.advertise, lease };
+    let options = Options { listen: args.listen, store, retention, node };
     shakedown_engine::serve(options, async move { interrupt.asked().await }).await?;
     Ok(exit_code::PASSED)
 }
@@ -39,4 +54,12 @@ fn retention(days: f64) -> anyhow::Result<Duration> {
     kept.map_err(|error| {
         anyhow::anyhow!("--retention-days {days} is not a number of days: {error}; give one such as 30")
     })
+}
+
+fn lease(seconds: f64) -> anyhow::Result<Duration> {
+    let lease = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    if (0.1..=60.0).contains(&lease.as_secs_f64()) {
+        return Ok(lease);
+    }
+    anyhow::bail!("--lease {seconds} is not usable; give seconds between 0.1 and 60, such as 1")
 }

@@ -6,18 +6,19 @@
 mod find;
 mod schema;
 
+pub(crate) use schema::meta;
+
+use super::saved::{self, Snapshots};
 use super::{Archive, ArchiveError, Page, Query, Recovered, Slice};
 use crate::machine::event::SnapshotNumber;
 use crate::machine::id::WorkflowId;
 use crate::machine::snapshot::Snapshot;
 use crate::machine::workflow::Workflow;
-use crate::{seal, store};
+use crate::store;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Reading connections that are kept open.
 const KEPT_READERS: usize = 4;
@@ -27,15 +28,7 @@ pub struct SqliteArchive {
     path: PathBuf,
     saver: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
-    /// Definitions of the workflows that can be read from here; shared with those in memory.
-    snapshots: RwLock<BTreeMap<SnapshotNumber, Arc<Snapshot>>>,
-}
-
-/// A snapshot as it is saved.
-#[derive(Serialize, Deserialize)]
-struct SavedSnapshot<'a> {
-    def: std::borrow::Cow<'a, crate::machine::definition::WorkflowDef>,
-    task_defs: std::borrow::Cow<'a, BTreeMap<String, crate::machine::definition::TaskDef>>,
+    snapshots: Snapshots,
 }
 
 impl SqliteArchive {
@@ -46,7 +39,7 @@ impl SqliteArchive {
     pub fn open(path: &Path, store: &str) -> Result<Self, ArchiveError> {
         let saver = schema::open(path).map_err(|error| failed(path, error))?;
         schema::pair(&saver, path, store)?;
-        let (readers, snapshots) = (Mutex::default(), RwLock::default());
+        let (readers, snapshots) = (Mutex::default(), Snapshots::default());
         Ok(Self { path: path.to_owned(), saver: Mutex::new(saver), readers, snapshots })
     }
 
@@ -75,8 +68,7 @@ impl SqliteArchive {
     }
 
     fn snapshot(&self, number: SnapshotNumber) -> Result<Arc<Snapshot>, ArchiveError> {
-        let known = self.snapshots.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
-        if let Some(known) = known {
+        if let Some(known) = self.snapshots.get(number) {
             return Ok(known);
         }
         let sql = "SELECT body FROM snapshot WHERE number = ?1";
@@ -84,26 +76,13 @@ impl SqliteArchive {
             reader.prepare_cached(sql)?.query_row([number as i64], |row| row.get::<_, Vec<u8>>(0)).optional()
         })?;
         let body = body.ok_or_else(|| self.broken(format!("the definitions number {number} are missing")))?;
-        let snapshot = Arc::new(self.parse_snapshot(&body)?);
-        let mut snapshots = self.snapshots.write().unwrap_or_else(PoisonError::into_inner);
-        snapshots.insert(number, Arc::clone(&snapshot));
+        let snapshot = Arc::new(saved::parse_snapshot(&body).map_err(|why| self.broken(why))?);
+        self.snapshots.add([(number, Arc::clone(&snapshot))]);
         Ok(snapshot)
     }
 
-    /// What sealed JSON says of `what`.
-    fn unsealed<T: DeserializeOwned>(&self, what: &str, body: &[u8]) -> Result<T, ArchiveError> {
-        let damaged = |why: String| self.broken(format!("{what}: {why}"));
-        serde_json::from_slice(seal::unsealed(body).map_err(damaged)?)
-            .map_err(|error| damaged(error.to_string()))
-    }
-
-    fn parse_snapshot(&self, body: &[u8]) -> Result<Snapshot, ArchiveError> {
-        let saved: SavedSnapshot = self.unsealed("definitions", body)?;
-        Ok(Snapshot::new(saved.def.into_owned(), saved.task_defs.into_owned()))
-    }
-
     fn parse(&self, body: &[u8]) -> Result<Workflow, ArchiveError> {
-        let mut workflow: Workflow = self.unsealed("a workflow", body)?;
+        let mut workflow: Workflow = saved::unsealed("a workflow", body).map_err(|why| self.broken(why))?;
         workflow.attach(self.snapshot(workflow.snapshot_number)?);
         Ok(workflow)
     }
@@ -117,10 +96,7 @@ impl Archive for SqliteArchive {
             transaction.commit()
         });
         saved.map_err(|error| failed(&self.path, error))?;
-        if !slice.snapshots.is_empty() {
-            let mut snapshots = self.snapshots.write().unwrap_or_else(PoisonError::into_inner);
-            snapshots.extend(slice.snapshots.iter().cloned());
-        }
+        self.snapshots.add(slice.snapshots.iter().cloned());
         Ok(())
     }
 
@@ -188,12 +164,14 @@ impl Archive for SqliteArchive {
         })?;
         let (catalogue, snapshots) = bodies;
         if let Some(catalogue) = catalogue {
-            recovered.catalogue = self.unsealed("the catalogue", catalogue.as_bytes())?;
+            recovered.catalogue =
+                saved::unsealed("the catalogue", catalogue.as_bytes()).map_err(|why| self.broken(why))?;
         }
         for (number, body) in snapshots {
-            recovered.snapshots.insert(number as u64, Arc::new(self.parse_snapshot(&body)?));
+            let snapshot = saved::parse_snapshot(&body).map_err(|why| self.broken(why))?;
+            recovered.snapshots.insert(number as u64, Arc::new(snapshot));
         }
-        *self.snapshots.write().unwrap_or_else(PoisonError::into_inner) = recovered.snapshots.clone();
+        self.snapshots.add(recovered.snapshots.iter().map(|(n, one)| (*n, Arc::clone(one))));
         self.read(|reader| {
             let sql = "SELECT body FROM workflow JOIN body USING (n) WHERE ended_at = 0 ORDER BY n";
             let mut select = reader.prepare(sql)?;
@@ -228,13 +206,10 @@ fn save_slice(transaction: &Transaction<'_>, slice: &Slice) -> Result<(), rusqli
         }
     }
     for (number, snapshot) in &slice.snapshots {
-        let saved = SavedSnapshot {
-            def: std::borrow::Cow::Borrowed(&snapshot.def),
-            task_defs: std::borrow::Cow::Borrowed(&snapshot.task_defs),
-        };
+        let body = saved::snapshot_json(snapshot).map_err(not_json)?;
         let mut insert =
             transaction.prepare_cached("INSERT OR REPLACE INTO snapshot (number, body) VALUES (?1, ?2)")?;
-        insert.execute(params![*number as i64, json(&saved)?])?;
+        insert.execute(params![*number as i64, body])?;
     }
     if let Some(catalogue) = &slice.catalogue {
         schema::set_meta(transaction, "catalogue", &String::from_utf8_lossy(&json(catalogue)?))?;
@@ -279,9 +254,11 @@ fn remove(transaction: &Transaction<'_>, n: i64) -> Result<(), rusqlite::Error> 
 
 /// Sealed JSON.
 fn json(value: &impl Serialize) -> Result<Vec<u8>, rusqlite::Error> {
-    serde_json::to_vec(value)
-        .map(seal::sealed)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    saved::json(value).map_err(not_json)
+}
+
+fn not_json(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 /// SQLite's integers are signed.

@@ -1,0 +1,87 @@
+//! Sessions that are lent out, a bounded number at once: a server takes only so many, and other nodes need some too.
+
+use crate::postgres::Caller;
+use crate::postgres::connect::{self, Unreachable};
+use crate::postgres::session::Session;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Sessions that are kept open while nobody needs them.
+const KEPT: usize = 4;
+/// Sessions lent at once; who comes then waits.
+const LENT: usize = 16;
+/// How long one waits for that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Pool {
+    state: Mutex<State>,
+    back: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Session>,
+    lent: usize,
+}
+
+/// A session that goes back to its pool; one that is of no more use is to be dropped by [`Lent::give_up`].
+pub(super) struct Lent<'p> {
+    pool: &'p Pool,
+    session: Option<Session>,
+}
+
+impl Pool {
+    /// Lends a session that was kept, or a new one.
+    ///
+    /// # Errors
+    /// [`Unreachable`]: no server takes writes, or all sessions were lent for too long.
+    pub fn lend(&self, caller: &Caller) -> Result<Lent<'_>, Unreachable> {
+        let (mut state, waited) = self
+            .back
+            .wait_timeout_while(self.state(), PATIENCE, |state| state.lent >= LENT)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            let why = format!("{LENT} sessions of {} were busy for {} s", caller.address, PATIENCE.as_secs());
+            return Err(Unreachable { why, may_pass: true });
+        }
+        state.lent += 1;
+        let kept = state.idle.pop();
+        drop(state);
+        let mut lent = Lent { pool: self, session: kept.filter(Session::is_open) };
+        if lent.session.is_none() {
+            lent.session = Some(connect::to_primary(caller)?);
+        }
+        Ok(lent)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lent<'_> {
+    /// The session; `None` when it was given up.
+    pub fn session(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    /// It is not lent again.
+    pub fn give_up(&mut self) {
+        self.session = None;
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        state.lent -= 1;
+        if let Some(session) = self.session.take()
+            && state.idle.len() < KEPT
+        {
+            state.idle.push(session);
+        }
+        drop(state);
+        self.pool.back.notify_one();
+    }
+}

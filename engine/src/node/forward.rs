@@ -1,0 +1,193 @@
+//! Every node takes every request: one that does not lead hands it on to the leader, over one hop at most.
+//!
+//! A request is sent again only when it surely did not get there. What may have got there and was not answered is
+//! told as that (504), and never repeated; only what just looks is.
+
+use super::{Leader, Role, View};
+use crate::api::problem::{NOT_LEADING, Problem};
+use crate::api::query::MAX_BODY;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http_body_util::Full;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Names the node that handed a request on, in the request and in its answer.
+pub const HOP: HeaderName = HeaderName::from_static("x-shakedown-hop");
+
+/// A leader that does not take a connection within this is not there.
+const CONNECT: Duration = Duration::from_millis(1000);
+/// The longest that a handed-on request may take; a long poll takes less.
+const ANSWER: Duration = Duration::from_secs(120);
+/// So long may the answer of a leader still come after it lost the lead: what it did before stands.
+const LAST_WORD: Duration = Duration::from_millis(250);
+/// Time between two tries to reach a leader that takes no connections.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// What every request needs to find the leader.
+#[derive(Clone)]
+struct Way {
+    view: View,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What came of an attempt to hand a request on.
+enum Sent {
+    Answered(Box<Response>),
+    /// It surely did not get there.
+    Not(String),
+    /// It may have got there, and was not answered.
+    Unanswered(String),
+}
+
+/// The routes of a node of several: they answer when it leads, and are handed on when it follows.
+pub fn routed(router: Router, view: View) -> Router {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let state = Way { view: view.clone(), client };
+    router.layer(from_fn_with_state(state, route)).layer(axum::Extension(view))
+}
+
+async fn route(State(way): State<Way>, request: Request, next: Next) -> Response {
+    if is_own(request.uri().path()) || is_leading(&way.view) {
+        return next.run(request).await;
+    }
+    if request.headers().contains_key(HOP) {
+        let name = &way.view.name;
+        return refusal(format!("the node {name} does not lead, and hands nothing on a second time"));
+    }
+    let (parts, body) = request.into_parts();
+    let body = match axum::body::to_bytes(body, MAX_BODY).await {
+        Ok(body) => body,
+        Err(error) => {
+            let text = format!("the body can't be read ({error}); it may have {MAX_BODY} bytes");
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
+        }
+    };
+    way.find_leader(parts, body, next).await
+}
+
+/// What a node tells of itself.
+fn is_own(path: &str) -> bool {
+    ["/health", "/api/health", "/metrics", "/actuator/prometheus"].contains(&path)
+}
+
+fn is_leading(view: &View) -> bool {
+    *view.role.borrow() == Role::Leading
+}
+
+/// True for what changes nothing: it may be asked again.
+fn only_looks(parts: &Parts) -> bool {
+    parts.method == Method::GET && !parts.uri.path().starts_with("/api/tasks/poll")
+}
+
+fn refusal(why: String) -> Response {
+    let why = format!("{why}; nothing was changed, try again");
+    Problem::not_leading(why).into_response()
+}
+
+impl Way {
+    /// Waits for a leader and hands the request on; should this node lead meanwhile, it answers itself.
+    async fn find_leader(&self, parts: Parts, body: Bytes, next: Next) -> Response {
+        let until = Instant::now() + self.view.patience;
+        let mut role = self.view.role.clone();
+        let mut why = "no node leads at the moment".to_owned();
+        loop {
+            let now = role.borrow_and_update().clone();
+            match now {
+                Role::Leading => return next.run(Request::from_parts(parts, Body::from(body))).await,
+                Role::Following(Some(leader)) if !leader.url.is_empty() => {
+                    match self.hand_on(&leader, &parts, &body).await {
+                        Sent::Answered(response) => return *response,
+                        Sent::Not(reason) => why = reason,
+                        Sent::Unanswered(reason) if only_looks(&parts) => why = reason,
+                        Sent::Unanswered(reason) => {
+                            let text = format!(
+                                "{reason}: it may or may not have been carried out; look before you repeat it"
+                            );
+                            return Problem::new(StatusCode::GATEWAY_TIMEOUT, text).into_response();
+                        }
+                    }
+                    // The same leader may be back in a moment.
+                    let _ = tokio::time::timeout(AGAIN, role.changed()).await;
+                }
+                _ => drop(tokio::time::timeout_at(until, role.changed()).await),
+            }
+            if Instant::now() >= until {
+                return refusal(why);
+            }
+        }
+    }
+
+    async fn hand_on(&self, leader: &Leader, parts: &Parts, body: &Bytes) -> Sent {
+        let Leader { node, url, .. } = leader;
+        let request = match onward(url, parts, body, &self.view.name) {
+            Ok(request) => request,
+            Err(why) => {
+                return Sent::Not(format!("the leader {node} advertises {url}, which is no URL: {why}"));
+            }
+        };
+        self.view.counts.forwarded.fetch_add(1, Ordering::Relaxed);
+        let mut role = self.view.role.clone();
+        // A leader that is none any more may never answer.
+        let deposed = async {
+            let same = |now: &Role| matches!(now, Role::Following(Some(now)) if is_same(now, leader));
+            let _ = role.wait_for(|now| !same(now)).await;
+            tokio::time::sleep(LAST_WORD).await;
+        };
+        tokio::select! {
+            answer = tokio::time::timeout(ANSWER, self.client.request(request)) => match answer {
+                Ok(Ok(answer)) if answer.headers().contains_key(NOT_LEADING) => {
+                    Sent::Not(format!("{node} at {url} does not lead any more"))
+                }
+                Ok(Ok(answer)) => Sent::Answered(Box::new(marked(answer, &self.view.name))),
+                Ok(Err(error)) if error.is_connect() => {
+                    Sent::Not(format!("the leader {node} at {url} takes no connection"))
+                }
+                Ok(Err(error)) => Sent::Unanswered(format!("the leader {node} at {url} did not answer ({error})")),
+                Err(_) => Sent::Unanswered(format!("the leader {node} at {url} took too long")),
+            },
+            () = deposed => Sent::Unanswered(format!("the leader {node} at {url} lost the lead before it answered")),
+        }
+    }
+}
+
+/// The same lead: making sure of its past gives a leader a new epoch and no other name.
+fn is_same(now: &Leader, before: &Leader) -> bool {
+    (&now.node, &now.url) == (&before.node, &before.url)
+}
+
+fn onward(url: &str, parts: &Parts, body: &Bytes, name: &str) -> Result<hyper::Request<Full<Bytes>>, String> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri: Uri = format!("{}{path}", url.trim_end_matches('/'))
+        .parse()
+        .map_err(|error: axum::http::uri::InvalidUri| error.to_string())?;
+    let mut request = hyper::Request::new(Full::new(body.clone()));
+    (*request.method_mut(), *request.uri_mut()) = (parts.method.clone(), uri);
+    *request.headers_mut() = parts.headers.clone();
+    // Of this connection, not of the next one.
+    for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        request.headers_mut().remove(name);
+    }
+    let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
+    request.headers_mut().insert(HOP, name);
+    Ok(request)
+}
+
+fn marked(answer: hyper::Response<hyper::body::Incoming>, name: &str) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    parts.headers.remove(header::CONNECTION);
+    let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
+    parts.headers.insert(HOP, name);
+    Response::from_parts(parts, Body::new(body))
+}

@@ -1,0 +1,281 @@
+//! Two nodes on one store, as processes: what is acknowledged stays, what is refused does not happen, and nothing is
+//! answered that is not so any more, whichever of them is killed, stopped or told to go.
+
+use crate::cluster::{Cluster, address, shared};
+use crate::process::{Answer, LIMIT, Node, receive, send, until};
+use crate::store::pair;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A leader and its follower.
+fn two(cluster: &Cluster, schema: &str) -> (Node, Node) {
+    let address = cluster.address(schema);
+    let leader = Node::start(&address, "one");
+    leader.until("leader");
+    let follower = Node::start(&address, "two");
+    follower.until("follower");
+    leader.define();
+    (leader, follower)
+}
+
+fn found(node: &Node, query: &str) -> u64 {
+    node.get(&format!("/api/workflow/search?query={query}"))["totalHits"].as_u64().unwrap()
+}
+
+/// No two starts of a test have one name.
+static STARTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets clients end, also when a test fails: or it would wait for them for ever.
+struct Stop<'d>(&'d AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What clients were told of their starts.
+#[derive(Default)]
+struct Told {
+    kept: Mutex<BTreeSet<String>>,
+    refused: Mutex<BTreeSet<String>>,
+    unknown: Mutex<BTreeSet<String>>,
+}
+
+impl Told {
+    fn note(&self, name: String, answer: std::io::Result<Answer>) {
+        let of = match answer {
+            Ok(Answer { status: 200, .. }) => &self.kept,
+            Ok(Answer { status: 503, .. }) => &self.refused,
+            // A connection that was refused has sent nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => &self.refused,
+            Ok(Answer { status: 500 | 504, .. }) | Err(_) => &self.unknown,
+            Ok(other) => panic!("{name}: {other:?}"),
+        };
+        of.lock().unwrap().insert(name);
+    }
+
+    /// Checks all of it with a node that serves.
+    fn check(&self, node: &Node) -> (usize, usize, usize) {
+        let (kept, refused) = (self.kept.lock().unwrap(), self.refused.lock().unwrap());
+        // A search may be a moment behind, and what is lost is never found.
+        until("what was acknowledged is found", || kept.is_subset(&started(node)));
+        let there = started(node);
+        let undone: Vec<_> = refused.intersection(&there).collect();
+        assert!(undone.is_empty(), "refused, and there: {undone:?}");
+        (kept.len(), refused.len(), self.unknown.lock().unwrap().len())
+    }
+}
+
+/// The names of all workflows of a node.
+fn started(node: &Node) -> BTreeSet<String> {
+    let all = node.get("/api/workflow/search?size=5000");
+    let results = all["results"].as_array().unwrap();
+    assert!(results.len() < 5000, "more workflows than one page shows");
+    let names = results.iter().filter_map(|one| one["correlationId"].as_str().map(str::to_owned));
+    let (names, count) = (names.clone().collect::<BTreeSet<_>>(), names.count());
+    assert_eq!(names.len(), count, "a start was carried out twice");
+    names
+}
+
+/// Lets clients start workflows at a node until told to stop.
+fn load<'s>(
+    scope: &'s thread::Scope<'s, '_>,
+    clients: usize,
+    node: &'s Node,
+    (told, done): (&'s Told, &'s AtomicBool),
+) {
+    for client in 0..clients {
+        scope.spawn(move || {
+            while !done.load(Ordering::SeqCst) {
+                let name = format!("{}-{client}-{}", node.port, STARTS.fetch_add(1, Ordering::SeqCst));
+                told.note(name.clone(), node.start_workflow(&name));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_follower_hands_requests_on_over_one_hop() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (leader, follower) = two(cluster, &schema);
+    let answer = follower.start_workflow("through").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.head.contains("x-shakedown-hop: two"), "{}", answer.head);
+    let id = answer.body;
+    for node in [&leader, &follower] {
+        assert_eq!(node.get(&format!("/api/workflow/{id}"))["correlationId"], "through");
+        assert_eq!(found(node, "correlationId%3Dthrough"), 1);
+    }
+    // A long poll waits at the leader for what is started meanwhile.
+    let poll =
+        send(follower.port, "GET", "/api/tasks/poll/batch/a?timeout=5000&count=2", "", "", LIMIT).unwrap();
+    let tasks: Value = serde_json::from_str(&receive(poll).unwrap().body).unwrap();
+    assert_eq!(tasks.as_array().unwrap().len(), 1);
+    let once_more =
+        send(follower.port, "POST", "/api/workflow", "x-shakedown-hop: three\r\n", r#"{"name":"w"}"#, LIMIT);
+    let answer = receive(once_more.unwrap()).unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+    assert!(answer.body.contains("hands nothing on a second time"), "{}", answer.body);
+    assert_eq!(follower.health()["leader"], format!("http://127.0.0.1:{}", leader.port));
+    assert!(follower.metric("shakedown_forwarded_total") >= 4.0);
+    assert_eq!(follower.metric("shakedown_leading"), 0.0);
+}
+
+#[test]
+fn a_killed_leader_is_followed_and_nothing_acknowledged_is_lost() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (mut leader, mut follower) = two(cluster, &schema);
+    let told = Told::default();
+    let mut times = Vec::new();
+    for round in 0..5 {
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let _stop = Stop(&done);
+            load(scope, 2, &leader, (&told, &done));
+            load(scope, 2, &follower, (&told, &done));
+            let before = told.kept.lock().unwrap().len();
+            until("starts are acknowledged", || told.kept.lock().unwrap().len() > before + 20);
+            let begun = Instant::now();
+            leader.signal(libc::SIGKILL);
+            let name = |n| format!("round {round} probe {n}");
+            let probe = (0..).map(name).find(|name| {
+                let answer = follower.start_workflow(name);
+                let served = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+                told.note(name.clone(), answer);
+                served || begun.elapsed() > LIMIT
+            });
+            times.push(begun.elapsed());
+            assert!(begun.elapsed() < LIMIT, "{probe:?}");
+        });
+        let port = leader.port;
+        drop(leader);
+        leader = std::mem::replace(&mut follower, Node::start_at(&cluster.address(&schema), "next", port));
+        leader.until("leader");
+        follower.until("follower");
+    }
+    let (kept, refused, unknown) = told.check(&leader);
+    times.sort();
+    println!(
+        "SIGKILL of the leader → first success: {times:?}; {kept} kept, {refused} refused, {unknown} unknown"
+    );
+    assert_eq!(follower.metric("shakedown_late_writes_accepted_total"), 0.0);
+}
+
+/// Lets the leader hang past its lease, and come back when another leads and has changed what it is asked for.
+fn hang((hung, other): (&Node, &Node), told: &Told) {
+    let id = hung.start_workflow(&format!("watched {}", STARTS.fetch_add(1, Ordering::SeqCst))).unwrap().body;
+    let path = format!("/api/workflow/{id}");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&done);
+        load(scope, 24, hung, (told, &done));
+        let before = told.kept.lock().unwrap().len();
+        until("starts are acknowledged", || told.kept.lock().unwrap().len() > before + 50);
+        hung.stop();
+        // Asked while it hangs; it finds these when it comes back.
+        let reads: Vec<_> = (0..8).map(|_| send(hung.port, "GET", &path, "", "", LIMIT).unwrap()).collect();
+        other.until("leader");
+        assert_eq!(other.ask("DELETE", &path, "").unwrap().status, 200);
+        hung.signal(libc::SIGCONT);
+        for read in reads {
+            let answer = receive(read).unwrap();
+            assert!(!answer.body.contains("RUNNING"), "it was terminated before: {}", answer.body);
+        }
+    });
+    hung.until("follower");
+    for node in [hung, other] {
+        assert_eq!(node.metric("shakedown_late_writes_accepted_total"), 0.0);
+        assert_eq!(node.get(&path)["status"], "TERMINATED");
+    }
+}
+
+#[test]
+fn a_node_that_hangs_past_its_lease_stores_nothing_and_answers_nothing_stale() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (mut hung, mut other) = two(cluster, &schema);
+    let told = Told::default();
+    let refused = (0..10).find_map(|round| {
+        hang((&hung, &other), &told);
+        let refused = hung.metric("shakedown_late_writes_refused_total");
+        std::mem::swap(&mut hung, &mut other);
+        // Where it hung just before it looked at its lease, it had not tried to write.
+        (refused > 0.0).then_some((round, refused))
+    });
+    let (kept, not, unknown) = told.check(&other);
+    println!("late writes refused: {refused:?}; {kept} kept, {not} refused, {unknown} unknown");
+    assert!(refused.is_some(), "no write was at hand in any of ten rounds");
+}
+
+#[test]
+fn a_leader_that_is_told_to_go_costs_no_wait() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (mut leader, follower) = two(cluster, &schema);
+    let told = Told::default();
+    let done = AtomicBool::new(false);
+    let slowest = AtomicUsize::new(0);
+    let switched = thread::scope(|scope| {
+        let _stop = Stop(&done);
+        for client in 0..4 {
+            let (told, done, follower, slowest) = (&told, &done, &follower, &slowest);
+            scope.spawn(move || {
+                for round in 0.. {
+                    if done.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let (name, begun) = (format!("{client}-{round}"), Instant::now());
+                    told.note(name.clone(), follower.start_workflow(&name));
+                    slowest.fetch_max(begun.elapsed().as_millis() as usize, Ordering::SeqCst);
+                }
+            });
+        }
+        until("starts are acknowledged", || told.kept.lock().unwrap().len() > 50);
+        let begun = Instant::now();
+        leader.signal(libc::SIGTERM);
+        follower.until("leader");
+        let switched = begun.elapsed();
+        let before = told.kept.lock().unwrap().len();
+        until("starts go on", || told.kept.lock().unwrap().len() > before + 50);
+        switched
+    });
+    assert!(leader.child.wait().unwrap().success());
+    let (kept, refused, unknown) = told.check(&follower);
+    let slowest = Duration::from_millis(slowest.load(Ordering::SeqCst) as u64);
+    println!("told to go: {switched:?} to the next leader, slowest start {slowest:?}, {kept} kept");
+    assert_eq!((refused, unknown), (0, 0), "a switch in order fails nobody");
+}
+
+#[test]
+fn the_engine_lives_through_a_failover_of_the_database() {
+    let Some((mut primary, standby)) = pair() else { return };
+    let address = address(&[primary.port, standby.port], "test");
+    let one = Node::start(&address, "one");
+    one.until("leader");
+    let two = Node::start(&address, "two");
+    two.until("follower");
+    one.define();
+    let (told, done) = (Told::default(), AtomicBool::new(false));
+    let back = thread::scope(|scope| {
+        let _stop = Stop(&done);
+        load(scope, 2, &one, (&told, &done));
+        load(scope, 2, &two, (&told, &done));
+        until("starts are acknowledged", || told.kept.lock().unwrap().len() > 50);
+        let begun = Instant::now();
+        primary.kill();
+        standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''");
+        standby.promote();
+        let before = told.kept.lock().unwrap().len();
+        until("starts go on", || told.kept.lock().unwrap().len() > before + 20);
+        begun.elapsed()
+    });
+    let (kept, refused, unknown) = told.check(&two);
+    println!(
+        "failover of the database: 20 starts after {back:?}; {kept} kept, {refused} refused, {unknown} unknown"
+    );
+    assert_eq!(two.metric("shakedown_late_writes_accepted_total"), 0.0);
+}
