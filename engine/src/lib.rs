@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod archive;
+pub mod backup;
 pub mod clock;
 pub mod machine;
 pub mod metrics;
