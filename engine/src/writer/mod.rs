@@ -6,6 +6,7 @@
 
 mod archivist;
 mod batch;
+mod ended;
 mod gather;
 mod handle;
 mod keeper;
@@ -13,12 +14,13 @@ mod replay;
 mod waiting;
 mod watching;
 
+pub(crate) use ended::Ended;
+pub use ended::WriterError;
 pub use handle::{Failure, Handle, Poll, Reply, Request, Seen, Unavailable, UpdateAndPoll, Watch};
 
-use crate::archive::ArchiveError;
 use crate::machine::State;
 use crate::metrics::{Metrics, Stopwatch};
-use crate::store::{self, AppendError, Frame, Opened, Store, StoreError};
+use crate::store::{self, AppendError, Frame, Opened, Store};
 use archivist::Archivist;
 use batch::{Answer, Batch, Finished};
 use gather::Gather;
@@ -45,32 +47,6 @@ const TRIAL_EVERY_MS: u64 = 250;
 const TRIAL: usize = 64 * 1024;
 /// Whether an append is possible is known for so long after one, milliseconds.
 const PROOF_OF_HEALTH_MS: u64 = 5000;
-
-/// Why the writer ended.
-#[derive(Debug, thiserror::Error)]
-pub enum WriterError {
-    /// The journal can't be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// An append did not clearly succeed: memory is ahead of the disk, and only a replay tells what is there.
-    #[error("{0}; the engine stops so that a restart replays what the disk holds")]
-    Append(AppendError),
-    /// Another node leads: nothing that was answered is lost, and nothing more is answered from memory.
-    #[error("{0}")]
-    Deposed(String),
-    /// The archive could not be read or written.
-    #[error("{0}; the engine stops, the journal has everything that was acknowledged")]
-    Archive(#[from] ArchiveError),
-}
-
-/// How a writer ended that did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Every handle is gone.
-    Released,
-    /// It was told that nobody may wait any more, and others share its store: it gave the lead up.
-    Left,
-}
 
 /// Tells the time in epoch milliseconds. An argument, so that tests own the time.
 pub type Clock = Box<dyn Fn() -> u64 + Send>;
