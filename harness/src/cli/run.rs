@@ -12,6 +12,7 @@ use crate::scenario::speed::Speed;
 use crate::scenario::suite::{Member, QUICK, parse as parse_suite};
 use crate::scenario::validate::drill::not_on_a_server_of_others;
 use crate::scenario::{Scenario, overrides, read};
+use shakedown_chaos::substrate::database::Database;
 use shakedown_reports::exit_code;
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ pub struct Args {
     /// Folder of run directories.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// A Conductor server to load, instead of the reference engine.
+    /// A Conductor server to load, instead of the reference engine; several nodes of one are separated by commas.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
     /// The program that is started as the engine (`PROGRAM engine --listen ADDR --store URL`), instead of this one: another
@@ -195,6 +196,11 @@ fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, O
 
 /// What this program or machine lacks to run a scenario; `None` when it lacks nothing.
 fn lacks(scenario: &Scenario) -> Option<String> {
+    if scenario.database.is_some()
+        && let Err(not_run) = Database::can_run()
+    {
+        return Some(not_run.to_string());
+    }
     let is_closed = scenario.level.iter().any(|level| level.mode == Mode::Closed);
     (is_closed && !cfg!(feature = "goose")).then(|| {
         "it asks for closed load, which this shakedown was built without; build it with --features goose"

@@ -36,7 +36,7 @@ pub async fn hire(stage: &Stage<'_>) -> anyhow::Result<Crew> {
     for number in 1..=count {
         let numbered = Role::Worker(Which::Number(number));
         let named = pools.iter().map(|pool| Role::Worker(Which::Named(pool.clone())));
-        let spec = process(stage, stage.host.base(WORKERS), number, count)?;
+        let spec = process(stage, &turned(stage.host.base(WORKERS), number), number, count)?;
         stage.host.cast.add(spec, [numbered].into_iter().chain(named).collect(), None).await?;
     }
     let tail = Tail::new(&stage.directory.logs(), PREFIX);
@@ -74,6 +74,14 @@ fn fleet_spec(stage: &Stage<'_>) -> FleetSpec {
         poll_wait: stage.poll_wait(),
         tell_begun: false,
     }
+}
+
+/// The nodes of a server, turned so that every process begins with another one.
+fn turned(bases: &str, number: u32) -> String {
+    let mut bases: Vec<&str> = bases.split(',').collect();
+    let by = number as usize % bases.len();
+    bases.rotate_left(by);
+    bases.join(",")
 }
 
 /// What starts worker process `number`, from 1.

@@ -193,7 +193,7 @@ fn spec(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadSpec> {
     let definition = |name: &&str| Definition { name: (*name).to_owned(), version: version(name) };
     let (concurrency, waves) = (level.concurrency, level.waves);
     Ok(LoadSpec {
-        base: stage.host.base(CLIENTS).to_owned(),
+        base: base(stage, level),
         run: stage.directory.name.clone(),
         level: level.name.clone(),
         definitions: names.iter().map(definition).collect(),
@@ -207,6 +207,13 @@ fn spec(stage: &Stage<'_>, level: &Level) -> anyhow::Result<LoadSpec> {
         retry_for_ms: asked(stage, level).and_then(|asked| asked.retry_starts).map_or(0, milliseconds),
         watch: !level.probes,
     })
+}
+
+/// Where a level connects: closed load knows one node.
+fn base(stage: &Stage<'_>, level: &Level) -> String {
+    let all = stage.host.base(CLIENTS);
+    let one = (level.model == Model::Closed).then(|| all.split(',').next()).flatten();
+    one.unwrap_or(all).to_owned()
 }
 
 /// What the scenario says of a level; nothing of one that it has not.

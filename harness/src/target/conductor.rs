@@ -1,14 +1,15 @@
 //! The calls of Conductor's REST API that the harness makes.
 
-use super::http::{Exchange, Http};
+use super::http::{Exchange, Http, Trouble};
 use super::wire::{PolledTask, StoredWorkflow, TaskResult};
+use crate::clock;
 use hyper::{Method, Uri};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Deadline of a call that a server answers from what it has.
@@ -37,41 +38,38 @@ pub enum UrlError {
     },
 }
 
-/// A client of one Conductor server.
+/// A client of one Conductor server, which may have several nodes that all take every request.
 #[derive(Debug, Clone)]
 pub struct Conductor {
     http: Http,
-    root: String,
+    nodes: Arc<Nodes>,
     base: String,
     /// The server has no `update-v2`.
     plain_updates: Arc<AtomicBool>,
 }
 
+/// The nodes of a server, and the one that is asked.
+#[derive(Debug)]
+struct Nodes {
+    /// Their URLs, without `/api`.
+    roots: Vec<String>,
+    asked: AtomicUsize,
+}
+
 impl Conductor {
-    /// A client for the server at `url`, with or without the `/api` at the end. Nothing is connected yet.
+    /// A client for the server at `url`, with or without the `/api` at the end; several nodes of it are separated by
+    /// commas. Nothing is connected yet.
     ///
     /// # Errors
     /// `url` isn't a plain HTTP URL.
     pub fn new(url: &str) -> Result<Self, UrlError> {
-        let malformed = || UrlError::Malformed(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_| malformed())?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some(scheme) => {
-                return Err(UrlError::Scheme { url: url.to_owned(), scheme: scheme.to_owned() });
-            }
-            None => return Err(malformed()),
-        }
-        let named = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        if named || uri.query().is_some() {
-            return Err(UrlError::Extra);
-        }
-        let trimmed = url.trim_end_matches('/');
-        let root = trimmed.strip_suffix("/api").unwrap_or(trimmed).to_owned();
-        Ok(Self { http: Http::new(), base: format!("{root}/api"), root, plain_updates: Arc::default() })
+        let roots = url.split(',').map(root).collect::<Result<Vec<_>, _>>()?;
+        let base = roots.iter().map(|root| format!("{root}/api")).collect::<Vec<_>>().join(",");
+        let nodes = Arc::new(Nodes { roots, asked: AtomicUsize::new(0) });
+        Ok(Self { http: Http::new(), nodes, base, plain_updates: Arc::default() })
     }
 
-    /// Base URL of the REST API.
+    /// Base URL of the REST API; of several nodes all of them, separated by commas.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -83,7 +81,7 @@ impl Conductor {
 
     /// Where the server is: host and port.
     pub fn authority(&self) -> String {
-        let rest = self.root.trim_start_matches("http://");
+        let rest = self.nodes.roots[0].trim_start_matches("http://");
         let host = rest.split('/').next().unwrap_or(rest);
         // Without brackets only an IPv4 address or a name has no colon.
         let has_port =
@@ -93,13 +91,13 @@ impl Conductor {
 
     /// What stands before `/api` and `/health` in paths: `/conductor` of `http://host/conductor/api`.
     pub fn path(&self) -> &str {
-        let rest = self.root.trim_start_matches("http://");
+        let rest = self.nodes.roots[0].trim_start_matches("http://");
         rest.find('/').map_or("", |slash| &rest[slash..])
     }
 
     /// `GET /health`, which Conductor has beside the API.
     pub async fn health(&self) -> Exchange {
-        self.http.send(Method::GET, &format!("{}/health", self.root), None, CALL_WITHIN).await
+        self.send(Method::GET, "/health", None, CALL_WITHIN).await
     }
 
     /// Creates or replaces task definitions.
@@ -168,22 +166,21 @@ impl Conductor {
         count: usize,
         wait: Duration,
     ) -> (Exchange, Option<Vec<PolledTask>>) {
-        let url = format!(
-            "{}/tasks/poll/batch/{}?workerid={}&count={count}&timeout={}",
-            self.base,
+        let path = format!(
+            "/api/tasks/poll/batch/{}?workerid={}&count={count}&timeout={}",
             encode(task_type),
             encode(worker),
             wait.as_millis()
         );
-        let exchange = self.http.send(Method::GET, &url, None, wait + CALL_WITHIN).await;
+        let exchange = self.send(Method::GET, &path, None, wait + CALL_WITHIN).await;
         let tasks = json(&exchange);
         (exchange, tasks)
     }
 
     /// Ends a workflow.
     pub async fn terminate(&self, workflow_id: &str, reason: &str) -> Exchange {
-        let path = format!("{}/workflow/{}?reason={}", self.base, encode(workflow_id), encode(reason));
-        self.http.send(Method::DELETE, &path, None, CALL_WITHIN).await
+        let path = format!("/api/workflow/{}?reason={}", encode(workflow_id), encode(reason));
+        self.send(Method::DELETE, &path, None, CALL_WITHIN).await
     }
 
     /// Tasks that wait in the queue of each type; `None` when the server does not tell.
@@ -212,7 +209,7 @@ impl Conductor {
     }
 
     async fn get(&self, path: &str) -> Exchange {
-        self.http.send(Method::GET, &format!("{}{path}", self.base), None, CALL_WITHIN).await
+        self.send(Method::GET, &format!("/api{path}"), None, CALL_WITHIN).await
     }
 
     async fn post(&self, path: &str, body: &impl Serialize) -> Exchange {
@@ -221,8 +218,53 @@ impl Conductor {
 
     async fn post_within(&self, path: &str, body: &impl Serialize, within: Duration) -> Exchange {
         let body = serde_json::to_vec(body).expect("plain values with string keys are always JSON");
-        self.http.send(Method::POST, &format!("{}{path}", self.base), Some(body), within).await
+        self.send(Method::POST, &format!("/api{path}"), Some(body), within).await
     }
+
+    /// Sends a request to the node that is asked. One that could not be connected to got nothing, so the next is asked
+    /// at once, each of them once; after no answer, or none of a server that works, the next request asks the next node.
+    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>, within: Duration) -> Exchange {
+        let Nodes { roots, asked } = &*self.nodes;
+        let began_ns = clock::now_ns();
+        let mut tries = 1;
+        loop {
+            let number = asked.load(Ordering::Relaxed);
+            let url = format!("{}{path}", roots[number]);
+            let left = within.saturating_sub(Duration::from_nanos(clock::now_ns().saturating_sub(began_ns)));
+            let mut sent = self.http.send(method.clone(), &url, body.clone(), left).await;
+            sent.sent_ns = began_ns.min(sent.sent_ns);
+            let is_away = matches!(sent.trouble, Some(Trouble::Connect(_)));
+            if sent.trouble.is_some() || sent.status == Some(503) {
+                // Of several that fail at once only the first goes on to the next.
+                let next = (number + 1) % roots.len();
+                let _ = asked.compare_exchange(number, next, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            if !is_away || tries == roots.len() {
+                return sent;
+            }
+            tries += 1;
+        }
+    }
+}
+
+/// The URL of a node without `/api`.
+fn root(url: &str) -> Result<String, UrlError> {
+    let url = url.trim();
+    let malformed = || UrlError::Malformed(url.to_owned());
+    let uri: Uri = url.parse().map_err(|_| malformed())?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some(scheme) => {
+            return Err(UrlError::Scheme { url: url.to_owned(), scheme: scheme.to_owned() });
+        }
+        None => return Err(malformed()),
+    }
+    let named = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if named || uri.query().is_some() {
+        return Err(UrlError::Extra);
+    }
+    let trimmed = url.trim_end_matches('/');
+    Ok(trimmed.strip_suffix("/api").unwrap_or(trimmed).to_owned())
 }
 
 /// The body as JSON, when the exchange is ok and it is.
@@ -272,6 +314,27 @@ mod tests {
         }
         assert!(matches!(Conductor::new("h:1/x y"), Err(UrlError::Malformed(_))));
         assert!(matches!(Conductor::new("localhost"), Err(UrlError::Malformed(_))));
+        assert_eq!(
+            Conductor::new("http://a:1,http://b:2/api").unwrap().base(),
+            "http://a:1/api,http://b:2/api"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_away_is_passed_over_and_one_that_does_not_answer_is_not_asked_twice() {
+        let closed = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{},http://{}", closed(), silent.local_addr().unwrap());
+        let target = Conductor::new(&url).unwrap();
+        let sent = target.send(Method::GET, "/health", None, Duration::from_millis(50)).await;
+        assert!(matches!(sent.trouble, Some(Trouble::Late(_))), "{sent:?}");
+        assert_eq!(target.nodes.asked.load(Ordering::Relaxed), 0, "the next request asks the next node");
+        let url = format!("http://{},http://{}", closed(), closed());
+        let sent = Conductor::new(&url).unwrap().health().await;
+        assert!(matches!(sent.trouble, Some(Trouble::Connect(_))), "{sent:?}");
     }
 
     #[test]
