@@ -8,7 +8,7 @@ use made::chaos::{Drill, MadeFault, PROBE_MS, drill, kill, outage};
 use made::killed_worker::kill_a_worker;
 use proptest::prelude::*;
 use shakedown_reports::gate::{Gate, Verdict};
-use shakedown_reports::history::{FaultPhase, History};
+use shakedown_reports::history::{FaultPhase, History, StepMark};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::plan::Plan;
 use shakedown_reports::plan::drill::Allowance;
@@ -345,6 +345,33 @@ fn what_could_not_be_healed_is_exit_code_6_whatever_else_was_seen() {
     mark.phase = FaultPhase::NotHealed;
     history.faults.push(mark);
     assert_eq!(judged(&(plan, history)).exit_code, 6);
+}
+
+#[test]
+fn what_a_manager_did_stands_beside_the_clocks() {
+    let (plan, mut history) = drill(&outage(10_000, 600));
+    let t0 = history.faults.iter().find(|mark| mark.phase == FaultPhase::Applied).unwrap().at_ns;
+    let step = |step: &str, at_ms: u64| StepMark {
+        who: "database".into(),
+        step: step.into(),
+        node: "db-a".into(),
+        at_ns: t0 + at_ms * 1_000_000 - 1_000_000_000,
+        text: String::new(),
+    };
+    // The first is from before, and the last is the second of its kind.
+    history.steps = vec![
+        step("writable", 900),
+        step("detected", 1_200),
+        step("writable", 1_450),
+        step("writable", 1_500),
+    ];
+    let summary = judged(&(plan, history));
+    let close = |name: &str, s: f64| (value(&summary, name).unwrap() - s).abs() < 1e-6;
+    assert!(
+        close("engine-killed/database.detected_s", 0.2) && close("engine-killed/database.writable_s", 0.45)
+    );
+    let phases = &summary.recovery.as_ref().unwrap().injections[0].phases;
+    assert_eq!(phases.iter().map(|phase| phase.step.as_str()).collect::<Vec<_>>(), ["detected", "writable"]);
 }
 
 #[test]

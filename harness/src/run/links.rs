@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Name of the proxy's node.
 const PROXY: &str = "proxy";
+/// Links between the harness and its target.
+const OURS: [&str; 2] = [CLIENTS, WORKERS];
 /// A proxy opens one port.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -36,7 +38,7 @@ pub async fn make(
     let mut bases = BTreeMap::new();
     for entry in named {
         let address = adopt(cast, entry.clone()).await?;
-        if [CLIENTS, WORKERS].contains(&entry.name.as_str()) {
+        if OURS.contains(&entry.name.as_str()) {
             bases.insert(entry.name.clone(), target.base_at(address));
         }
     }
@@ -64,10 +66,36 @@ async fn adopt(cast: &Cast, entry: LinkEntry) -> Result<SocketAddr> {
 /// The links that faults are on and nobody has.
 fn wanted(local: &Local, named: &[LinkEntry]) -> BTreeSet<String> {
     let of = |role: &Role| match role {
-        Role::Link(name) if named.iter().all(|entry| entry.name != *name) => Some(name.clone()),
+        Role::Link(name)
+            if OURS.contains(&name.as_str()) && named.iter().all(|entry| entry.name != *name) =>
+        {
+            Some(name.clone())
+        }
         _ => None,
     };
     local.planned().iter().filter_map(|injection| of(&injection.on)).collect()
+}
+
+/// Starts the run's own proxy server, if it has none yet.
+///
+/// # Errors
+/// It does not come up.
+pub async fn start_proxy(cast: &Cast, directory: &Directory) -> anyhow::Result<()> {
+    let local = cast.local();
+    if local.find(PROXY).is_some() {
+        return Ok(());
+    }
+    let spec = Spec {
+        name: PROXY.to_owned(),
+        program: program::path().context("cannot find out which program this is, to start it as proxy")?,
+        args: ["proxy", "--listen", "127.0.0.1:0"].map(Into::into).to_vec(),
+        env: vec![],
+        log: directory.logs().join("proxy.log"),
+        ready: Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN }),
+    };
+    let start = move || local.start_proxy(spec);
+    tokio::task::spawn_blocking(start).await.context("the task that starts the proxy panicked")??;
+    Ok(())
 }
 
 /// Links through a proxy of the run's own.
@@ -79,18 +107,10 @@ async fn own(
 ) -> Result<BTreeMap<String, SocketAddr>> {
     let (local, at) = (cast.local(), target.authority());
     let probe = Probe::http(&format!("{}/health", target.path()));
-    let spec = Spec {
-        name: PROXY.to_owned(),
-        program: program::path().context("cannot find out which program this is, to start it as proxy")?,
-        args: ["proxy", "--listen", "127.0.0.1:0"].map(Into::into).to_vec(),
-        env: vec![],
-        log: directory.logs().join("proxy.log"),
-        ready: Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN }),
-    };
+    start_proxy(cast, directory).await?;
     let make = move || {
         let upstream = at.to_socket_addrs().ok().and_then(|mut found| found.next());
         let upstream = upstream.with_context(|| format!("{at} is no address that a link can lead to"))?;
-        local.start_proxy(spec)?;
         let link = |name: String| {
             let address = local.add_link(&name, upstream, Some(probe.clone()))?;
             anyhow::Ok((name, address))

@@ -2,6 +2,7 @@
 
 mod cast;
 mod crew;
+mod database;
 mod definitions;
 pub mod directory;
 mod disk_probe;
@@ -10,6 +11,7 @@ mod drill;
 mod hire;
 mod inputs;
 pub mod interrupt;
+mod leader;
 mod level;
 mod links;
 pub mod machine;
@@ -35,7 +37,7 @@ use directory::Directory;
 use interrupt::Interrupt;
 use prepare::Order;
 use progress::Progress;
-use provision::Host;
+use provision::{Host, Wanted};
 use serde_json::Value;
 use shakedown_chaos::ledger::Ledger;
 use shakedown_reports::exit_code;
@@ -216,10 +218,12 @@ async fn host(
     if !plan.schedule.is_empty() {
         cast.secure(place.target.as_deref(), directory)?;
     }
-    let named = &order.scenario.link;
     match &place.target {
-        Some(url) => Host::somebody_elses(url, cast, named, directory).await,
-        None => provision::engine(cast, directory, place.engine.as_deref(), named).await,
+        Some(url) => Host::somebody_elses(url, cast, &order.scenario.link, directory).await,
+        None => {
+            let wanted = Wanted { program: place.engine.as_deref(), scenario: &order.scenario };
+            provision::engine(cast, directory, &wanted, journal).await
+        }
     }
 }
 

@@ -2,18 +2,23 @@
 
 use super::cast::Cast;
 use super::directory::Directory;
-use super::links;
+use super::{database, leader, links};
 use crate::failure::{Blame, Result};
+use crate::journal::Journal;
 use crate::program;
+use crate::scenario::Scenario;
 use crate::scenario::drill::LinkEntry;
-use crate::scenario::validate::drill::ENGINE;
+use crate::scenario::target::ENGINE;
 use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::role::Role;
+use shakedown_chaos::substrate::database::Database;
 use shakedown_chaos::substrate::local::{Ready, Spec};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Opening a store and binding a port; a long replay has its own time on top of that in no scenario yet.
@@ -22,7 +27,6 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// A target that can be used.
-#[derive(Debug)]
 pub struct Host {
     /// Its client.
     pub target: Conductor,
@@ -30,7 +34,15 @@ pub struct Host {
     links: BTreeMap<String, String>,
     /// The processes of the run.
     pub cast: Cast,
+    /// The database of the engine, where it has one of its own.
+    database: Option<Database>,
     ours: bool,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("target", &self.target).field("ours", &self.ours).finish_non_exhaustive()
+    }
 }
 
 impl Host {
@@ -46,7 +58,7 @@ impl Host {
     ) -> Result<Self> {
         let target = Conductor::new(url).blame_input()?;
         let links = links::make(&cast, &target, named, directory).await?;
-        Ok(Self { target, links, cast, ours: false })
+        Ok(Self { target, links, cast, database: None, ours: false })
     }
 
     /// Base URL of the REST API for those who connect over a link: the target's own, where no fault is on it.
@@ -66,38 +78,85 @@ impl Host {
 
     /// Ends the engine in order; a server of somebody else is left alone.
     pub async fn stop(self) -> Result<()> {
+        if let Some(database) = self.database {
+            // Its manager would take an end for a failure, so the engine goes first and the pair as one.
+            self.cast.end(ENGINE, STOP_WITHIN).await?;
+            database::stop(database, STOP_WITHIN).await?;
+        }
         Ok(self.cast.close(STOP_WITHIN).await.context("the run can't be ended in order")?)
     }
 }
 
-/// Starts the reference engine as a node of `cast`, on a store in the run's directory.
+/// What a run says of the engine that it starts.
+#[derive(Debug)]
+pub struct Wanted<'s> {
+    /// The program that is the engine, instead of this one.
+    pub program: Option<&'s Path>,
+    /// What the scenario says.
+    pub scenario: &'s Scenario,
+}
+
+/// Starts the reference engine as nodes of `cast`, on a store in the run's directory.
 ///
 /// # Errors
-/// The engine does not come up.
+/// The engine, or its database, does not come up.
 pub async fn engine(
     cast: Cast,
     directory: &Directory,
-    other: Option<&Path>,
-    named: &[LinkEntry],
+    wanted: &Wanted<'_>,
+    journal: &Journal,
 ) -> Result<Host> {
+    let Wanted { program, scenario } = wanted;
     let ours = || program::path().context("cannot find out which program this is, to start it as engine");
-    let program = other.map_or_else(ours, |other| Ok(other.to_owned()))?;
-    let data = data_folder(directory)?;
-    let store = format!("sqlite:{}", data.join("engine.db").display());
-    let listen = format!("127.0.0.1:{}", free_port().context("there is no free port on 127.0.0.1")?);
-    let spec = Spec {
-        name: ENGINE.to_owned(),
-        program,
-        args: vec!["engine".into(), "--listen".into(), listen.into(), "--store".into(), store.into()],
-        env: vec![],
-        log: directory.logs().join("engine.log"),
-        ready: Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN }),
+    let program = program.map_or_else(ours, |other| Ok(other.to_owned()))?;
+    let database = match &scenario.database {
+        Some(settings) => Some(database::start(&cast, directory, settings.clone(), journal).await?),
+        None => None,
     };
-    let ready = cast.add(spec, vec![Role::Engine], Some(data)).await?;
-    let url = ready.text.trim();
-    let target = Conductor::new(url).context("the engine told no address")?;
-    let links = links::make(&cast, &target, named, directory).await?;
-    Ok(Host { target, links, cast, ours: true })
+    let data = data_folder(directory)?;
+    let mut nodes = Vec::new();
+    for name in scenario.engine.names() {
+        let listen = format!("127.0.0.1:{}", free_port().context("there is no free port on 127.0.0.1")?);
+        let mut args: Vec<OsString> =
+            vec!["engine".into(), "--listen".into(), listen.clone().into(), "--store".into()];
+        let mut env = vec![];
+        match &database {
+            None => args.push(format!("sqlite:{}", data.join("engine.db").display()).into()),
+            Some(database) => {
+                let (url, password) = without_password(&database.url());
+                args.extend([url.into(), "--node".into(), name.clone().into()]);
+                args.extend(["--lease".into(), scenario.engine.lease.seconds().to_string().into()]);
+                env.extend(password.map(|password| (OsString::from("PGPASSWORD"), OsString::from(password))));
+            }
+        }
+        let log = directory.logs().join(format!("{name}.log"));
+        let ready = Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN });
+        let spec = Spec { name: name.clone(), program: program.clone(), args, env, log, ready };
+        let ready = cast.add(spec, vec![Role::Engine], Some(data.clone())).await?;
+        nodes.push((name, ready.text.trim().to_owned()));
+    }
+    let urls: Vec<&str> = nodes.iter().map(|(_, url)| url.as_str()).collect();
+    let target = Conductor::new(&urls.join(",")).context("the engine told no address")?;
+    if database.is_some() {
+        leader::chosen(&nodes).await?;
+    }
+    if nodes.len() > 1 {
+        cast.local().add_casting(Arc::new(move |role: &Role| leader::cast(role, &nodes)));
+    }
+    let links = links::make(&cast, &target, &scenario.link, directory).await?;
+    Ok(Host { target, links, cast, database, ours: true })
+}
+
+/// The URL of a store without the password in it, which a list of processes would show, and the password.
+fn without_password(url: &str) -> (String, Option<String>) {
+    let split = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (who, rest) = rest.split_once('@')?;
+        // One that is encoded stays where it is decoded.
+        let (user, password) = who.split_once(':').filter(|(_, password)| !password.contains('%'))?;
+        Some((format!("{scheme}://{user}@{rest}"), password.to_owned()))
+    };
+    split().map_or_else(|| (url.to_owned(), None), |(url, password)| (url, Some(password)))
 }
 
 /// A folder of its own for the engine's files, so that a fault can give it a disk of its own.
@@ -111,4 +170,17 @@ fn data_folder(directory: &Directory) -> anyhow::Result<PathBuf> {
 /// choose.
 fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_taken_out_of_a_url() {
+        let (url, password) = without_password("postgres://me:secret@127.0.0.1:1,127.0.0.1:2/db?x=1");
+        assert_eq!(url, "postgres://me@127.0.0.1:1,127.0.0.1:2/db?x=1");
+        assert_eq!(password.as_deref(), Some("secret"));
+        assert_eq!(without_password("postgres://me@h/db"), ("postgres://me@h/db".to_owned(), None));
+    }
 }

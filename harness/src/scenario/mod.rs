@@ -13,6 +13,7 @@ pub mod read;
 pub mod slots;
 pub mod speed;
 pub mod suite;
+pub mod target;
 pub mod units;
 pub mod validate;
 
@@ -22,10 +23,12 @@ use fault::FaultEntry;
 use load::{Arrivals, Mode, Part, Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shakedown_chaos::substrate::database::Settings;
 use shakedown_reports::gate::Gate;
 use slots::Slots;
 use speed::Speed;
 use std::collections::BTreeMap;
+use target::Engine;
 use units::RealTime;
 
 /// A scenario as its file writes it.
@@ -74,6 +77,12 @@ pub struct Scenario {
     /// By what recovery is measured, where there are faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// The reference engine that the run starts.
+    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    pub engine: Engine,
+    /// The pair of PostgreSQL databases that the engine's store is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Settings>,
     /// Connections through proxies that are there already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub link: Vec<LinkEntry>,

@@ -207,6 +207,22 @@ impl Begun {
     }
 }
 
+/// Somebody who looks after the target took a step: the manager of a pair of databases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepMark {
+    /// Who: `database`.
+    pub who: String,
+    /// Which step: `detected`, `fenced`, `promoted`, `writable` …
+    pub step: String,
+    /// The node that it concerns.
+    pub node: String,
+    /// CLOCK_MONOTONIC.
+    pub at_ns: u64,
+    /// What shows it.
+    pub text: String,
+}
+
 /// Whether the target still does what it did before the load: a workflow of one task is started, done and read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

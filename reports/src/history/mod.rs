@@ -6,10 +6,12 @@
 //! with each other.
 
 mod chaos;
+mod level;
 mod read;
 mod usage;
 
-pub use chaos::{Aftermath, Begun, Calibration, End, FaultMark, FaultPhase, NodeChange, NodeMark};
+pub use chaos::{Aftermath, Begun, Calibration, End, FaultMark, FaultPhase, NodeChange, NodeMark, StepMark};
+pub use level::{LevelEnd, LevelMark, Shed};
 pub use read::History;
 pub use usage::{DiskSyncs, HostUsage, Resource};
 
@@ -59,6 +61,8 @@ pub enum Record {
     Node(NodeMark),
     /// A worker process took a task in hand.
     Begun(Begun),
+    /// Somebody who looks after the target took a step.
+    Step(StepMark),
     /// Whether the target still works when the load is over.
     Aftermath(Aftermath),
     /// How far this machine's figures are off.
@@ -101,30 +105,6 @@ pub struct Header {
     /// Arguments of `shakedown` that run the same plan again; empty when the writer did not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<String>,
-}
-
-/// A level of load begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LevelMark {
-    /// Name of the level, as in the plan.
-    pub level: String,
-    /// When it began.
-    pub at_ns: u64,
-    /// Slots of each pool in force during the level.
-    pub slots: BTreeMap<String, u32>,
-}
-
-/// A level of load is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LevelEnd {
-    /// Name of the level.
-    pub level: String,
-    /// When it ended.
-    pub at_ns: u64,
-    /// True when load was shed because a cap of the driver was reached.
-    pub cap_reached: bool,
 }
 
 /// What became of an operation.
@@ -176,22 +156,6 @@ fn once() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_once(n: &u32) -> bool {
     *n == 1
-}
-
-/// An arrival that the driver held back: it was due, and never asked of the target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shed {
-    /// Name of the level.
-    pub level: String,
-    /// Index of the workflow in its level's plan.
-    pub index: u64,
-    /// When the plan wanted it.
-    pub due_ns: u64,
-    /// When it was held back.
-    pub at_ns: u64,
-    /// Workflows in flight at that instant.
-    pub in_flight: u64,
 }
 
 /// The load saw a workflow's end.

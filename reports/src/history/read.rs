@@ -3,7 +3,7 @@
 use super::{
     Aftermath, Begun, Calibration, Call, DiskSyncs, Execution, FaultMark, FinalWorkflow, Footer, Header,
     HostUsage, LevelEnd, LevelMark, NodeMark, Note, OLDEST_VERSION, Observed, Record, Resource,
-    SCHEMA_VERSION, Shed, Start,
+    SCHEMA_VERSION, Shed, Start, StepMark,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -41,6 +41,8 @@ pub struct History {
     pub nodes: Vec<NodeMark>,
     /// Work that worker processes took in hand.
     pub begun: Vec<Begun>,
+    /// Steps of those who look after the target.
+    pub steps: Vec<StepMark>,
     /// Whether the target still worked when the load was over.
     pub aftermath: Option<Aftermath>,
     /// How far this machine's figures are off, where that was found out.
@@ -104,6 +106,7 @@ impl History {
             faults: Vec::new(),
             nodes: Vec::new(),
             begun: Vec::new(),
+            steps: Vec::new(),
             aftermath: None,
             calibration: None,
             notes: Vec::new(),
@@ -129,6 +132,7 @@ impl History {
             Record::Fault(r) => self.faults.push(r),
             Record::Node(r) => self.nodes.push(r),
             Record::Begun(r) => self.begun.push(r),
+            Record::Step(r) => self.steps.push(r),
             Record::Aftermath(r) => self.aftermath = Some(r),
             Record::Calibration(r) => self.calibration = Some(r),
             Record::Note(r) => self.notes.push(r),

@@ -3,7 +3,7 @@
 
 use super::flow::seconds;
 use super::view::LevelView;
-use super::{Clocks, InjectionResult, Reading, State};
+use super::{Clocks, InjectionResult, Reading, State, phase};
 use crate::gate::Verdict;
 use crate::history::{FaultMark, FaultPhase, History, NodeChange, NodeMark};
 use crate::joined::Joined;
@@ -195,6 +195,7 @@ pub(super) fn measure(
         lost: None,
         acknowledged: 0,
         lost_s: None,
+        phases: Vec::new(),
         timers: planned.timers.clone(),
         allowances: Vec::new(),
         verdict: Verdict::Unknown,
@@ -209,6 +210,7 @@ pub(super) fn measure(
     result.observed_until_s = on_axis(Some(until_ns));
     view.read(incident, t0, until_ns, &mut result);
     nodes(run.history, t0, until_ns, incident.node.as_deref(), &mut result.clocks);
+    result.phases = phase::taken(run.history, t0, until_ns);
     if incident.state == State::NotHealed {
         let detect = result.clocks.detect.clone();
         result.clocks = Clocks { detect, ..Clocks::unknown("nobody knows that it was undone") };

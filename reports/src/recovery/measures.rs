@@ -67,6 +67,7 @@ fn of_fault(fault: &str, all: &[&InjectionResult], out: &mut Vec<Measure>) {
         let to_probes = matches!(end, "detect_s" | "first_success_s");
         out.push(worst(name(end), judged, clock, to_probes));
     }
+    out.extend(phases(fault, judged));
     out.push(mttr(name("mttr_s"), judged));
     for (end, clock) in MEDIANS {
         out.push(median_of(name(end), judged, clock));
@@ -125,6 +126,20 @@ fn worst(name: String, all: &[&InjectionResult], clock: ClockOf, to_probes: bool
         method,
         ..seconds(name, value, all.len() as u64, "", &missing.unwrap_or_default())
     }
+}
+
+/// How long each step took of those who look after the target: the slowest, of the injections in which it was taken.
+fn phases(fault: &str, all: &[&InjectionResult]) -> Vec<Measure> {
+    let mut slowest: Vec<(String, f64, u64)> = Vec::new();
+    for phase in all.iter().flat_map(|injection| &injection.phases) {
+        let name = format!("{fault}/{}.{}_s", phase.who, phase.step);
+        match slowest.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, s, n)) => (*s, *n) = (s.max(phase.s), *n + 1),
+            None => slowest.push((name, phase.s, 1)),
+        }
+    }
+    let measure = |(name, s, n)| seconds(name, Some(s), n, "from t₀, slowest injection", "");
+    slowest.into_iter().map(measure).collect()
 }
 
 /// The median over several injections, with its interval; unknown when one of them can't be told.

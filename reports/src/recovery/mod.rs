@@ -10,6 +10,7 @@ mod flow;
 mod incident;
 mod loss;
 mod measures;
+mod phase;
 mod probes;
 mod reading;
 mod view;
@@ -18,6 +19,7 @@ pub use allowance::AllowanceResult;
 pub use band::{Limit, Steady};
 pub use control::{Control, Effect, control};
 pub use loss::{Ledger, LostOperation, OperationKind, Operations};
+pub use phase::PhaseTaken;
 pub use probes::Availability;
 pub use reading::Reading;
 
@@ -126,6 +128,9 @@ pub struct InjectionResult {
     /// t₀ less the acknowledgement of the oldest lost one, seconds; 0 when none from before t₀ was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_s: Option<f64>,
+    /// What those who look after the target did about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseTaken>,
     /// Configured timers that recovery has to wait for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timers: Vec<ConfiguredTimer>,

@@ -3,7 +3,9 @@
 use super::{units, words};
 use crate::gate::Verdict;
 use crate::history::Calibration;
-use crate::recovery::{Availability, Control, InjectionResult, Operations, Reading, Recovery, State};
+use crate::recovery::{
+    Availability, Control, InjectionResult, Operations, PhaseTaken, Reading, Recovery, State,
+};
 
 /// Columns of the table of injections; [`row`] fills them.
 pub(super) const HEADER: [&str; 9] =
@@ -269,8 +271,14 @@ pub(super) fn steps(recovery: &Recovery, injection: &InjectionResult) -> Option<
     ]
     .into_iter()
     .filter_map(|(what, s)| Some(format!("{what} {}", units::value(s?, "s"))))
+    .chain(injection.phases.iter().map(phase))
     .collect();
     (!told.is_empty()).then(|| format!("{}: {}", injection.label(recovery), told.join(", ")))
+}
+
+/// `database detected after 1.5 s`.
+fn phase(phase: &PhaseTaken) -> String {
+    format!("{} {} after {}", phase.who, phase.step.replace('_', " "), units::value(phase.s, "s"))
 }
 
 /// The worst recovery of a run: `760 ms (engine-killed)`.

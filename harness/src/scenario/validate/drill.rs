@@ -1,6 +1,6 @@
 //! What probes, worker processes and faults must fulfil.
 
-use super::{Finding, check_name, refuse};
+use super::{Finding, check_name, refuse, target};
 use crate::plan::PROBES;
 use crate::scenario::fault::{FaultEntry, duration};
 use crate::scenario::load::Mode;
@@ -11,8 +11,6 @@ use shakedown_chaos::schedule::{self, Scope};
 use shakedown_reports::plan::Stage;
 use std::time::Duration;
 
-/// Name of the engine's node.
-pub const ENGINE: &str = "engine";
 /// How the names of worker processes and of their files begin; their number follows.
 pub const WORKER_PREFIX: &str = "worker-";
 /// The link over which load and probes reach the target.
@@ -96,12 +94,11 @@ fn links(scenario: &Scenario) -> Result<(), Finding> {
 /// Why the faults of `scenario` can't be injected into a server that somebody else runs, if they can't.
 pub fn not_on_a_server_of_others(scenario: &Scenario) -> Option<String> {
     let ours_alone = |fault: &&FaultEntry| {
-        (fault.on == Role::Engine || fault.on == Role::Node(ENGINE.to_owned()))
-            && !matches!(fault.inject, Fault::Command { .. })
+        target::roles(scenario).contains(&fault.on) && !matches!(fault.inject, Fault::Command { .. })
     };
     let fault = scenario.fault.iter().find(ours_alone)?;
     Some(format!(
-        "its fault {:?} is a {} of the engine's own process, and --target is a server that somebody else runs: give \
+        "its fault {:?} is a {} of what the run would start itself, and --target is a server that somebody else runs: give \
          commands that inject and heal it (fault = \"command\"), or leave --target out",
         fault.name,
         fault.inject.kind()
@@ -170,8 +167,7 @@ pub fn roles(scenario: &Scenario) -> Vec<Role> {
     let numbered = (1..=scenario.workers.processes).map(|number| Role::Worker(Which::Number(number)));
     let processes =
         (1..=scenario.workers.processes).map(|number| Role::Node(format!("{WORKER_PREFIX}{number}")));
-    let engine = [Role::Engine, Role::Node(ENGINE.to_owned())];
-    let mut roles: Vec<Role> = engine.into_iter().chain(numbered).chain(processes).collect();
+    let mut roles: Vec<Role> = target::roles(scenario).into_iter().chain(numbered).chain(processes).collect();
     if scenario.workers.processes > 0 {
         // Every process has slots of every pool: who of them it is turns out when the fault is due.
         roles.extend(scenario.fault.iter().map(|fault| &fault.on).filter_map(|on| match on {

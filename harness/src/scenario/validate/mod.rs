@@ -2,6 +2,7 @@
 
 pub mod drill;
 mod load;
+mod target;
 
 use super::Scenario;
 use crate::plan::PROBES;
@@ -79,6 +80,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
             return refuse("name", &level.name, format!("two levels are called {:?}", level.name));
         }
     }
+    target::check(scenario)?;
     drill::check(scenario)?;
     check_gates(scenario)
 }
