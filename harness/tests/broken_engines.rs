@@ -63,6 +63,18 @@ fn an_engine_that_answers_before_the_sync_loses_what_it_acknowledged_and_is_foun
 }
 
 #[test]
+fn an_engine_whose_disk_loses_acknowledged_writes_is_found_out() {
+    let checks = checks(ENGINE_KILLED, Some("lose"));
+    assert!(failed(&checks).contains(&"lost_start"), "{checks:?}");
+}
+
+#[test]
+fn an_engine_that_hands_tasks_out_twice_is_found_out() {
+    let checks = checks(ENGINE_KILLED, Some("twice"));
+    assert!(failed(&checks).contains(&"duplicated") && failed(&checks).contains(&"overlapped"), "{checks:?}");
+}
+
+#[test]
 fn an_engine_that_forgets_its_timers_leaves_workflows_stuck_and_is_found_out() {
     let checks = checks(WORKER_KILLED, Some("forget"));
     assert!(failed(&checks).contains(&"stuck"), "{checks:?}");
