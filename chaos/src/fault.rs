@@ -112,6 +112,8 @@ pub enum Fault {
         #[serde(default = "corrupt_bytes")]
         bytes: u32,
     },
+    /// A planned change of roles: the standby of a pair of databases becomes the primary, and the other way round.
+    Switchover {},
     /// Commands of your own: kubectl, ssh, a cloud's tool.
     Command {
         /// Program and arguments that inject; exit code 0 means that it was done.
@@ -179,6 +181,7 @@ impl Fault {
             Self::DiskFull { .. } => "disk_full",
             Self::ClockSkew { .. } => "clock_skew",
             Self::Corrupt { .. } => "corrupt",
+            Self::Switchover {} => "switchover",
             Self::Command { .. } => "command",
         }
     }
@@ -200,7 +203,10 @@ impl Fault {
     /// True when it is over by itself (a kill after which the node comes back): it takes no time to last.
     #[must_use]
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Kill { .. } | Self::Restart { .. } | Self::RollingRestart { .. })
+        matches!(
+            self,
+            Self::Kill { .. } | Self::Restart { .. } | Self::RollingRestart { .. } | Self::Switchover {}
+        )
     }
 
     /// True when it hurts every node of its role, not one of them.
@@ -215,6 +221,8 @@ impl Fault {
     pub fn takes(&self) -> Duration {
         match self {
             Self::Command { within_s, .. } => Duration::from_secs(within_s.saturating_mul(2)),
+            // The old primary may have to be copied anew.
+            Self::Switchover {} => Duration::from_secs(60),
             _ => Duration::ZERO,
         }
     }

@@ -13,6 +13,7 @@ use shakedown_chaos::fault::Fault;
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::proxy::client::{Control, Stream, Toxic};
 use shakedown_chaos::role::Seat;
+use shakedown_chaos::schedule::{Scope, draw};
 use shakedown_chaos::substrate::database::{Database, Phase, Replication, Settings, Side, remove_abandoned};
 use stage::{DUMMY, is_root, now, until};
 use std::fs::{self, DirBuilder, Permissions};
@@ -116,6 +117,20 @@ fn faults_hit_whoever_is_the_primary() {
         act.await_phase(Phase::RedundancyRestored, before);
         assert_eq!(act.db.seated(Seat::Standby), hit);
     }
+}
+
+#[test]
+fn a_planned_change_of_roles_is_a_fault_that_is_over_when_the_next_would_be_possible() {
+    let switchover = now(Fault::Switchover {}, "db.primary", None);
+    let Some(act) = Act::planned(Settings::default(), &[switchover]) else { return };
+    assert!(act.stage.play_through().is_empty(), "all is healed");
+    assert!(act.stage.fault(Step::Applied).evidence.contains("switchover_begun"));
+    assert!(act.stage.fault(Step::Healed).evidence.contains("redundancy_restored"));
+    assert_eq!(act.db.seated(Seat::Primary), Side::Second);
+    let engine = now(Fault::Switchover {}, "engine", None);
+    let roles = ["engine".parse().unwrap()];
+    let error = draw(&[engine], 1, &Scope { length: None, roles: &roles }).unwrap_err().to_string();
+    assert!(error.contains("switchover hurts db.primary"), "{error}");
 }
 
 #[test]

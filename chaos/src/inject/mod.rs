@@ -9,6 +9,9 @@ mod end;
 mod link;
 mod memory;
 pub(crate) mod pause;
+mod switchover;
+
+pub(crate) use switchover::Switch;
 
 use crate::clock;
 use crate::fault::Fault;
@@ -29,6 +32,11 @@ pub(crate) fn command(injection: &Injection) -> Option<Aimed> {
 /// What hurts a link.
 pub(crate) fn link(injection: &Injection, target: Link) -> Aimed {
     Aimed { thing: target.name.clone(), force: Box::new(link::Link::new(target, injection)) }
+}
+
+/// What changes roles.
+pub(crate) fn switchover(injection: &Injection, switch: Arc<dyn Switch>) -> Aimed {
+    Aimed { thing: injection.on.to_string(), force: Box::new(switchover::Switchover::new(switch)) }
 }
 
 /// What hurts nodes that are child processes of ours.

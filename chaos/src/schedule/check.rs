@@ -1,7 +1,8 @@
 //! What a schedule must keep, before anything is started.
 
 use super::{Planned, Trigger};
-use crate::role::{Role, Which};
+use crate::fault::Fault;
+use crate::role::{Role, Seat, Which};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -151,6 +152,10 @@ fn aim(planned: &Planned, roles: &[Role]) -> Result<(), ScheduleError> {
         let wants = if is_link { "a node" } else { "a link" };
         let (name, kind, role) = (planned.name.clone(), planned.fault.kind(), planned.on.clone());
         return Err(ScheduleError::WrongKind { name, kind, wants, role });
+    }
+    if matches!(planned.fault, Fault::Switchover {}) && planned.on != Role::Database(Seat::Primary) {
+        let (name, kind, role) = (planned.name.clone(), planned.fault.kind(), planned.on.clone());
+        return Err(ScheduleError::WrongKind { name, kind, wants: "db.primary", role });
     }
     let listed = |role: &Role| {
         roles.contains(role)

@@ -8,18 +8,24 @@ use super::place;
 use super::settings::{Settings, Timer};
 use super::sql::Door;
 use super::{DatabaseError, Side};
+use crate::inject::Switch;
 use crate::inject::pause::freeze;
 use crate::process::Identity;
 use crate::role::{Role, Seat};
 use crate::substrate::link::block_on;
 use crate::substrate::local::{Brought, Local};
-use crate::substrate::{NodeError, NotRun};
+use crate::substrate::{Doubt, Known, NodeError, NotRun};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// A manager that is not in the middle of something begins at once.
+const BEGUN_WITHIN: Duration = Duration::from_secs(10);
+/// The old primary may have to be copied anew.
+const OVER_WITHIN: Duration = Duration::from_secs(50);
 
 /// A pair of databases with its manager. Its verbs block: call them from threads that may wait. Dropping it ends both
 /// databases at once.
@@ -67,6 +73,11 @@ impl Database {
             [Side::First, Side::Second].into_iter().for_each(|side| cut_at_kill(&pair, side));
         }
         local.add_casting(Arc::new(move |role: &Role| cast.upgrade()?.cast(role)));
+        local.add_switch(Arc::new(Switcher {
+            news: Arc::clone(&news),
+            orders: orders.clone(),
+            begun: Mutex::new(0),
+        }));
         Ok(Self { pair, news, redundant, orders, manager: Mutex::new(Some(manager)) })
     }
 
@@ -216,6 +227,46 @@ impl Database {
             self.pair.stop(grace);
         }
         place::remove_abandoned(&std::env::temp_dir());
+    }
+}
+
+/// Changes the roles of the pair for a drill.
+struct Switcher {
+    news: Arc<News>,
+    orders: UnboundedSender<Order>,
+    /// How many events there were when the last change was asked for.
+    begun: Mutex<usize>,
+}
+
+impl Switcher {
+    fn await_one(&self, phase: Phase, within: Duration) -> Result<Known, Doubt> {
+        let after = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = || {
+            let refused = self.news.await_phase(Phase::SwitchoverRefused, after, Duration::ZERO);
+            refused.map_or_else(
+                || format!("{} did not come within {within:?}", phase.name()),
+                |event| event.to_string(),
+            )
+        };
+        let event = self.news.await_phase(phase, after, within).ok_or_else(|| Doubt::new(refused()))?;
+        Ok(Known { at_ns: event.at_ns, evidence: event.to_string() })
+    }
+}
+
+impl Switch for Switcher {
+    fn has(&self, role: &Role) -> bool {
+        *role == Role::Database(Seat::Primary)
+    }
+
+    fn begin(&self) -> Result<Known, Doubt> {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = self.news.all().len();
+        let ended = |_| Doubt::new("the manager of the databases has ended");
+        self.orders.send(Order::Switchover).map_err(ended)?;
+        self.await_one(Phase::SwitchoverBegun, BEGUN_WITHIN)
+    }
+
+    fn is_over(&self) -> Result<Known, Doubt> {
+        self.await_one(Phase::RedundancyRestored, OVER_WITHIN)
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod capability;
 pub mod kit;
+mod left;
 mod life;
 mod lives;
 mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
 pub use capability::{Capability, capabilities};
+pub use left::Left;
 pub use life::{Brought, Ended, Readiness};
 pub use supervisor::Supervised;
 
@@ -15,7 +17,7 @@ use super::link::{Link, LinkError};
 use super::{Aimed, Substrate, Unaimed, sweep};
 use crate::draw;
 use crate::fault::Fault;
-use crate::inject;
+use crate::inject::{self, Switch};
 use crate::ledger::Ledger;
 use crate::probe::Probe;
 use crate::process::Identity;
@@ -94,21 +96,6 @@ pub struct NodeEvent {
     pub text: String,
 }
 
-/// Something of a node that is still there though the node was ended: its process, a mount, a control group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// The node.
-    pub node: String,
-    /// What was tried, and what was seen instead.
-    pub evidence: String,
-}
-
-impl std::fmt::Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "of {} is left: {}", self.node, self.evidence)
-    }
-}
-
 /// Is told what becomes of nodes, from several threads; must return soon.
 pub type Sink = Arc<dyn Fn(NodeEvent) + Send + Sync>;
 
@@ -121,6 +108,7 @@ pub struct Local {
     nodes: Mutex<Vec<Arc<Supervised>>>,
     links: Mutex<Links>,
     castings: Mutex<Vec<Casting>>,
+    switches: Mutex<Vec<Arc<dyn Switch>>>,
 }
 
 /// Says which node or link a role stands for at the moment; `None`: it knows nothing of that role.
@@ -148,6 +136,7 @@ impl Local {
             nodes: Mutex::default(),
             links: Mutex::default(),
             castings: Mutex::default(),
+            switches: Mutex::default(),
         }
     }
 
@@ -274,6 +263,19 @@ impl Local {
         self.nodes().iter().filter(|node| has_role(node.spec(), &role)).cloned().collect()
     }
 
+    /// From now on `switch` is asked for the changes of roles that it can make.
+    pub(crate) fn add_switch(&self, switch: Arc<dyn Switch>) {
+        self.switches.lock().unwrap_or_else(PoisonError::into_inner).push(switch);
+    }
+
+    fn switch(&self, role: &Role) -> Result<Arc<dyn Switch>, Unaimed> {
+        let switches = self.switches.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = switches.iter().find(|switch| switch.has(role)).cloned();
+        let nobody =
+            || format!("nobody changes the role of {role} on request; a switchover is on db.primary");
+        found.ok_or_else(|| Unaimed::Nobody(nobody()))
+    }
+
     /// From now on some roles stand for whom `casting` says, asked each time that a fault is due.
     pub fn add_casting(&self, casting: Casting) {
         self.castings.lock().unwrap_or_else(PoisonError::into_inner).push(casting);
@@ -352,6 +354,9 @@ impl Substrate for Local {
     fn aim(&self, injection: &Injection) -> Result<Aimed, Unaimed> {
         if let Some(aimed) = inject::command(injection) {
             return Ok(aimed);
+        }
+        if matches!(injection.fault, Fault::Switchover {}) {
+            return Ok(inject::switchover(injection, self.switch(&injection.on)?));
         }
         match self.cast(&injection.on) {
             Role::Link(name) => Ok(inject::link(injection, self.link(&name)?)),
