@@ -81,6 +81,13 @@ fn one(
             let items = value.as_array()?.iter().enumerate();
             items.into_iter().find_map(|(at, item)| misfit(whole, wanted, item, &format!("{place}[{at}]")))
         }
+        "prefixItems" => {
+            let each = value.as_array()?.iter().zip(wanted.as_array().unwrap()).enumerate();
+            each.into_iter()
+                .find_map(|(at, (item, wanted))| misfit(whole, wanted, item, &format!("{place}[{at}]")))
+        }
+        "minItems" => unless(value.as_array()?.len() as u64 >= wanted.as_u64().unwrap()),
+        "maxItems" => unless(value.as_array()?.len() as u64 <= wanted.as_u64().unwrap()),
         "anyOf" => unless(fitting() > 0),
         "oneOf" => unless(fitting() == 1),
         "enum" => unless(choices().any(|choice| choice == value)),

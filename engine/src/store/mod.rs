@@ -159,12 +159,14 @@ impl FromStr for StoreUrl {
                 text.parse().map(|address| Self::Postgres(Box::new(address)))
             }
             None if text == "memory" => Ok(Self::Memory),
-            // The text is not repeated: it may hold a password.
-            _ => Err(
-                "this is not a store; use sqlite:PATH, postgres://USER@HOST:PORT/DATABASE or memory (lost \
-                      with the process)"
-                    .to_owned(),
-            ),
+            _ => {
+                // A text with a user in it is not repeated: it may hold a password.
+                let what = if text.contains('@') { "this".to_owned() } else { format!("'{text}'") };
+                Err(format!(
+                    "{what} is not a store; use sqlite:PATH, postgres://USER@HOST:PORT/DATABASE or memory (lost with \
+                     the process)"
+                ))
+            }
         }
     }
 }
