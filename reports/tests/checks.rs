@@ -30,7 +30,7 @@ fn with(verdict: Verdict, checks: &[CheckResult]) -> Vec<&str> {
 }
 
 /// History, and exactly the checks that must fail on it.
-const BREACHES: [(&str, &[&str]); 42] = [
+const BREACHES: [(&str, &[&str]); 44] = [
     ("lost_start", &["lost_start"]),
     ("lost_completion", &["lost_completion", "flow"]),
     ("lost_completion-never-counted", &["lost_completion"]),
@@ -73,6 +73,8 @@ const BREACHES: [(&str, &[&str]); 42] = [
     ("timers-retry", &["timers"]),
     ("timers-late", &["timers"]),
     ("concurrency", &["concurrency"]),
+    ("fenced", &["fenced"]),
+    ("lost_by_sql", &["lost_by_sql"]),
 ];
 
 const HEALTHY: [&str; 12] = [
@@ -96,7 +98,8 @@ fn every_breach_fails_its_check_and_no_other() {
         let checks = checks_of(&text(name));
         assert_eq!(with(Verdict::Fail, &checks), expected, "{name}: {checks:#?}");
         for failed in checks.iter().filter(|c| c.verdict == Verdict::Fail) {
-            let names = |f: &Finding| f.workflow.starts_with("1x #0") || failed.name == "aftermath";
+            let of_no_workflow = ["aftermath", "fenced"].contains(&failed.name.as_str());
+            let names = |f: &Finding| f.workflow.starts_with("1x #0") || of_no_workflow;
             assert!(failed.findings.iter().all(names), "{failed:?}");
         }
     }
@@ -236,8 +239,8 @@ fn a_check_that_the_plan_gives_nothing_to_do_has_no_say() {
     let history = History::parse("history.jsonl", &text("healthy")).unwrap();
     let checks = check::all(&Joined::new(&plan, &history));
     let idle: Vec<&str> = checks.iter().filter(|c| !c.applies).map(|c| c.name.as_str()).collect();
-    // Nothing was refused, nothing failed, nothing was read twice, and nobody looked afterwards.
-    let by_the_run = ["unexpected", "timers", "monotone", "one_result", "aftermath"];
+    // Nothing was refused, nothing failed, nothing was read twice, nobody looked afterwards, and no node took over.
+    let by_the_run = ["unexpected", "timers", "monotone", "one_result", "aftermath", "fenced", "lost_by_sql"];
     let by_the_plan: Vec<&str> = idle.into_iter().filter(|name| !by_the_run.contains(name)).collect();
     assert_eq!(by_the_plan, ["out_of_order", "flow"]);
 }

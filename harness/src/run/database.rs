@@ -5,8 +5,8 @@ use super::directory::Directory;
 use super::links;
 use crate::journal::Journal;
 use anyhow::Context as _;
-use shakedown_chaos::substrate::database::{Database, Settings, Sink};
-use shakedown_reports::history::{Record, StepMark};
+use shakedown_chaos::substrate::database::{Database, Event, Finding, Settings, Sink};
+use shakedown_reports::history::{LateWritesMark, OnlyThereMark, Record, StepMark};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,11 +37,31 @@ pub async fn start(
             at_ns: event.at_ns,
             text: event.text.clone(),
         }));
+        found(event).into_iter().for_each(|record| journal.write(record));
     });
     let start = move || Database::start(&local, &folder, settings, sink);
     let started =
         tokio::task::spawn_blocking(start).await.context("the task that starts the database panicked")?;
     started.context("the pair of databases does not come up")
+}
+
+/// What a step found out, as the checks count it.
+fn found(event: &Event) -> Option<Record> {
+    let (node, at_ns) = (event.side.name().to_owned(), event.at_ns);
+    match &event.finding {
+        Finding::Nothing => None,
+        Finding::LateWrites(late) => Some(Record::LateWrites(LateWritesMark {
+            who: "database".to_owned(),
+            node,
+            at_ns,
+            refused: late.refused.into(),
+            accepted: late.accepted.into(),
+            unknown: late.unknown.into(),
+        })),
+        Finding::OnlyThere(keys) => {
+            Some(Record::OnlyThere(OnlyThereMark { node, at_ns, keys: keys.clone() }))
+        }
+    }
 }
 
 /// Ends both, in order where `grace` allows it.

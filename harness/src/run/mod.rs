@@ -11,6 +11,7 @@ mod drill;
 mod hire;
 mod inputs;
 pub mod interrupt;
+mod late;
 mod leader;
 mod level;
 mod links;
@@ -163,6 +164,7 @@ async fn phases(
         disk_probe::run(&stage).await?;
     }
     if stage.host.lost().is_none() {
+        late::read(&stage).await;
         read_back(&stage, &starts, &ending).await;
     }
     stage.host.stop().await?;

@@ -34,6 +34,8 @@ pub struct Host {
     links: BTreeMap<String, String>,
     /// The processes of the run.
     pub cast: Cast,
+    /// Name and URL of each node of the engine; none of a server that somebody else runs.
+    nodes: Vec<(String, String)>,
     /// The database of the engine, where it has one of its own.
     database: Option<Database>,
     ours: bool,
@@ -58,7 +60,7 @@ impl Host {
     ) -> Result<Self> {
         let target = Conductor::new(url).blame_input()?;
         let links = links::make(&cast, &target, named, directory).await?;
-        Ok(Self { target, links, cast, database: None, ours: false })
+        Ok(Self { target, links, cast, nodes: Vec::new(), database: None, ours: false })
     }
 
     /// Base URL of the REST API for those who connect over a link: the target's own, where no fault is on it.
@@ -69,6 +71,11 @@ impl Host {
     /// True when the harness started the reference engine itself.
     pub fn is_ours(&self) -> bool {
         self.ours
+    }
+
+    /// Name and URL of each node of the engine; none of a server that somebody else runs.
+    pub fn nodes(&self) -> &[(String, String)] {
+        &self.nodes
     }
 
     /// Why a process of the run is no longer there, if one isn't.
@@ -141,10 +148,11 @@ pub async fn engine(
         leader::chosen(&nodes).await?;
     }
     if nodes.len() > 1 {
+        let nodes = nodes.clone();
         cast.local().add_casting(Arc::new(move |role: &Role| leader::cast(role, &nodes)));
     }
     let links = links::make(&cast, &target, &scenario.link, directory).await?;
-    Ok(Host { target, links, cast, database, ours: true })
+    Ok(Host { target, links, cast, nodes, database, ours: true })
 }
 
 /// The URL of a store without the password in it, which a list of processes would show, and the password.

@@ -100,6 +100,11 @@ impl Conductor {
         self.send(Method::GET, "/health", None, CALL_WITHIN).await
     }
 
+    /// `GET /metrics`, as Prometheus reads it.
+    pub async fn metrics(&self) -> Exchange {
+        self.send(Method::GET, "/metrics", None, CALL_WITHIN).await
+    }
+
     /// Creates or replaces task definitions.
     pub async fn put_task_definitions(&self, definitions: &[Value]) -> Exchange {
         self.post("/metadata/taskdefs", &definitions).await

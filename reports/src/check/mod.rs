@@ -6,9 +6,11 @@ mod attempts;
 mod concurrency;
 mod duplicated;
 mod effect;
+mod fenced;
 mod flow;
 mod idempotent_start;
 mod lease;
+mod lost_by_sql;
 mod lost_completion;
 mod lost_start;
 mod monotone;
@@ -85,7 +87,11 @@ struct Evidence {
 
 impl Evidence {
     fn looked(&mut self) {
-        self.n += 1;
+        self.looked_at(1);
+    }
+
+    fn looked_at(&mut self, n: u64) {
+        self.n += n;
     }
 
     fn found(&mut self, workflow: String, task: Option<&str>, what: String) {
@@ -131,7 +137,20 @@ pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
     let mut all = operations(run);
     all.extend(executions(run));
     all.extend(ends(run));
+    all.extend(databases(run));
     all
+}
+
+/// What is only looked at where nodes take over from one another.
+fn databases(run: &Joined<'_>) -> Vec<CheckResult> {
+    vec![
+        fenced::check(run)
+            .result("fenced", "late writes", true)
+            .or_excused("nobody who had been led past tried to write"),
+        lost_by_sql::check(run)
+            .result("lost_by_sql", "acknowledged operations compared with both databases", true)
+            .or_excused("the databases were not asked what a failover lost"),
+    ]
 }
 
 /// What became of what was acknowledged, and whether anything is there that shouldn't be.

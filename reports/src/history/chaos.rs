@@ -223,6 +223,36 @@ pub struct StepMark {
     pub text: String,
 }
 
+/// Writes of somebody who had been led past meanwhile, and what became of them: whether a fence bites.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LateWritesMark {
+    /// Who was led past: `engine`, by its own count of writes; `database`, by its manager's, which tried them.
+    pub who: String,
+    /// The node.
+    pub node: String,
+    /// When they had been counted.
+    pub at_ns: u64,
+    /// Those that were refused.
+    pub refused: u64,
+    /// Those that were carried out: there is no fence.
+    pub accepted: u64,
+    /// Those of which nobody can say.
+    pub unknown: u64,
+}
+
+/// What an old primary has that the new one has not, asked of both: what the failover lost by the databases' own word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnlyThereMark {
+    /// The old primary.
+    pub node: String,
+    /// When both had been asked.
+    pub at_ns: u64,
+    /// Ids of workflows, and nonces of outputs where the question tells those too.
+    pub keys: Vec<String>,
+}
+
 /// Whether the target still does what it did before the load: a workflow of one task is started, done and read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,10 @@ mod level;
 mod read;
 mod usage;
 
-pub use chaos::{Aftermath, Begun, Calibration, End, FaultMark, FaultPhase, NodeChange, NodeMark, StepMark};
+pub use chaos::{
+    Aftermath, Begun, Calibration, End, FaultMark, FaultPhase, LateWritesMark, NodeChange, NodeMark,
+    OnlyThereMark, StepMark,
+};
 pub use level::{LevelEnd, LevelMark, Shed};
 pub use read::History;
 pub use usage::{DiskSyncs, HostUsage, Resource};
@@ -21,7 +24,7 @@ use std::collections::BTreeMap;
 
 /// The version of the format; a reader refuses a newer one, and fields that it does not know. So a release that
 /// adds a field raises it.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The oldest version that is still read. Format 1 was never released; its resource samples told CPU and memory only.
 pub const OLDEST_VERSION: u32 = 2;
@@ -63,6 +66,10 @@ pub enum Record {
     Begun(Begun),
     /// Somebody who looks after the target took a step.
     Step(StepMark),
+    /// Writes of somebody who had been led past.
+    LateWrites(LateWritesMark),
+    /// What an old primary has that the new one has not.
+    OnlyThere(OnlyThereMark),
     /// Whether the target still works when the load is over.
     Aftermath(Aftermath),
     /// How far this machine's figures are off.

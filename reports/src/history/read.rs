@@ -2,8 +2,8 @@
 
 use super::{
     Aftermath, Begun, Calibration, Call, DiskSyncs, Execution, FaultMark, FinalWorkflow, Footer, Header,
-    HostUsage, LevelEnd, LevelMark, NodeMark, Note, OLDEST_VERSION, Observed, Record, Resource,
-    SCHEMA_VERSION, Shed, Start, StepMark,
+    HostUsage, LateWritesMark, LevelEnd, LevelMark, NodeMark, Note, OLDEST_VERSION, Observed, OnlyThereMark,
+    Record, Resource, SCHEMA_VERSION, Shed, Start, StepMark,
 };
 use crate::jsonl::{self, ReadError};
 use serde_json::Value;
@@ -43,6 +43,10 @@ pub struct History {
     pub begun: Vec<Begun>,
     /// Steps of those who look after the target.
     pub steps: Vec<StepMark>,
+    /// Writes of those who had been led past.
+    pub late_writes: Vec<LateWritesMark>,
+    /// What old primaries have that new ones have not.
+    pub only_there: Vec<OnlyThereMark>,
     /// Whether the target still worked when the load was over.
     pub aftermath: Option<Aftermath>,
     /// How far this machine's figures are off, where that was found out.
@@ -107,6 +111,8 @@ impl History {
             nodes: Vec::new(),
             begun: Vec::new(),
             steps: Vec::new(),
+            late_writes: Vec::new(),
+            only_there: Vec::new(),
             aftermath: None,
             calibration: None,
             notes: Vec::new(),
@@ -133,6 +139,8 @@ impl History {
             Record::Node(r) => self.nodes.push(r),
             Record::Begun(r) => self.begun.push(r),
             Record::Step(r) => self.steps.push(r),
+            Record::LateWrites(r) => self.late_writes.push(r),
+            Record::OnlyThere(r) => self.only_there.push(r),
             Record::Aftermath(r) => self.aftermath = Some(r),
             Record::Calibration(r) => self.calibration = Some(r),
             Record::Note(r) => self.notes.push(r),

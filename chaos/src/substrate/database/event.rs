@@ -27,6 +27,8 @@ pub enum Phase {
     Repointed,
     /// Writes were tried on the fenced one, and counted.
     LateWrites,
+    /// An old primary was asked, alone, what it has that the new one has not.
+    Compared,
     /// A primary without a standby that could take over was started again where it was.
     Restarted,
     /// The other one streams from the primary (again).
@@ -53,6 +55,7 @@ impl Phase {
             Self::Writable => "writable",
             Self::Repointed => "repointed",
             Self::LateWrites => "late_writes",
+            Self::Compared => "compared",
             Self::Restarted => "restarted",
             Self::Rejoined => "rejoined",
             Self::Degraded => "degraded",
@@ -73,6 +76,46 @@ pub struct Event {
     pub side: Side,
     /// What shows it, in words.
     pub text: String,
+    /// What it found out, for those who count.
+    pub finding: Finding,
+}
+
+/// What a step found out, beyond that it is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing more.
+    #[default]
+    Nothing,
+    /// What became of writes that were tried on a fenced database.
+    LateWrites(LateWrites),
+    /// The answers to `compare` that only the old primary gave: what the failover lost.
+    OnlyThere(Vec<String>),
+}
+
+/// How many writes were tried on a fenced database, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LateWrites {
+    /// It said no, or took no connection.
+    pub refused: u32,
+    /// It said yes: the fence did not hold.
+    pub accepted: u32,
+    /// Nobody can say.
+    pub unknown: u32,
+}
+
+/// What a step showed: in words, and in what it found out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// In words.
+    pub text: String,
+    /// What it found out.
+    pub finding: Finding,
+}
+
+impl From<String> for Shown {
+    fn from(text: String) -> Self {
+        Self { text, finding: Finding::Nothing }
+    }
 }
 
 impl fmt::Display for Event {

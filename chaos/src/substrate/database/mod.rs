@@ -13,7 +13,7 @@ mod place;
 mod settings;
 mod sql;
 
-pub use event::{Event, News, Phase, Sink};
+pub use event::{Event, Finding, LateWrites, News, Phase, Sink};
 pub use front::{Database, Paused};
 pub use place::remove_abandoned;
 pub use settings::{Fence, Rejoin, Replication, Settings, Timer};

@@ -33,6 +33,10 @@ pub struct Settings {
     /// The replication link is cut at the instant at which a fault kills the primary: what a proxy still holds would
     /// reach the standby, as no wire of a dead machine does, and the loss would look too small.
     pub cut_at_kill: bool,
+    /// A query with one column of text, asked of the old primary before it is rewound and of the new one: what only the old
+    /// one has is what the failover lost by the databases' own word. Without it neither is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare: Option<String>,
     /// The name of the clients' database and of its owner.
     pub database: String,
     /// Lines of `postgresql.conf`, which win over ours.
@@ -87,6 +91,7 @@ impl Default for Settings {
             rejoin_within_ms: 15_000,
             links: true,
             cut_at_kill: false,
+            compare: None,
             database: "shakedown".to_owned(),
             config: Vec::new(),
         }

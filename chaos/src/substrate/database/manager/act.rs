@@ -1,12 +1,12 @@
 //! What a manager does: one function a step, each with a limit, each with what shows that it is done.
 
 use super::super::config::Changing;
+use super::super::event::{Finding, LateWrites, Shown};
 use super::super::pair::{Pair, STATEMENT_WITHIN};
 use super::super::settings::Fence;
 use super::super::sql::{Session, SqlError};
 use super::super::{DatabaseError, Side};
-use super::LateWrites;
-use super::machine::{How, Step};
+use super::step::{How, Step};
 use crate::clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,10 @@ const LATE_WRITE: &str = "INSERT INTO shakedown_late VALUES (1)";
 ///
 /// # Errors
 /// It isn't, as far as anybody can say.
-pub async fn perform(pair: &Arc<Pair>, step: Step) -> Result<String, DatabaseError> {
-    match step {
+pub async fn perform(pair: &Arc<Pair>, step: Step) -> Result<Shown, DatabaseError> {
+    let text = match step {
+        Step::TryLate(side) => return Ok(try_late(pair, side).await),
+        Step::Compare(side) => return super::compare::compare(pair, side).await,
         Step::Fence(side) => fence(pair, side).await,
         Step::StopInOrder(side) => stop_in_order(pair, side).await,
         Step::Promote(side) => promote(pair, side).await,
@@ -35,7 +37,6 @@ pub async fn perform(pair: &Arc<Pair>, step: Step) -> Result<String, DatabaseErr
             pair.repoint(side).await?;
             Ok(format!("clients are led to port {}", pair.client_port(side)))
         }
-        Step::TryLate(side) => Ok(try_late(pair, side).await),
         Step::Stop(side) => stop(pair, side).await,
         Step::Restart(side) => restart(pair, side).await,
         Step::Rejoin(side, how) => rejoin(pair, side, how).await,
@@ -49,11 +50,12 @@ pub async fn perform(pair: &Arc<Pair>, step: Step) -> Result<String, DatabaseErr
             pair.wait_for(&session, Some(side.other())).await?;
             Ok("it has everything, and commits wait for it".to_owned())
         }
-    }
+    };
+    Ok(text?.into())
 }
 
 /// Runs verbs that block on a thread that may wait.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     pair: &Arc<Pair>,
     verb: impl FnOnce(&Pair) -> Result<T, DatabaseError> + Send + 'static,
 ) -> Result<T, DatabaseError> {
@@ -138,7 +140,7 @@ async fn await_writable(pair: &Arc<Pair>, side: Side) -> Result<String, Database
 }
 
 /// Tries writes as a client could that knows of no failover, past the links.
-async fn try_late(pair: &Arc<Pair>, side: Side) -> String {
+async fn try_late(pair: &Arc<Pair>, side: Side) -> Shown {
     let door = pair.cluster(side).door();
     let mut late = LateWrites::default();
     let mut last = String::new();
@@ -148,9 +150,10 @@ async fn try_late(pair: &Arc<Pair>, side: Side) -> String {
         last = outcome.err().map_or(last, |error| error.to_string());
     }
     let LateWrites { refused, accepted, unknown } = late;
-    format!(
+    let text = format!(
         "{refused} refused, {accepted} accepted, {unknown} unknown of {LATE_WRITES} late writes; the last: {last}"
-    )
+    );
+    Shown { text, finding: Finding::LateWrites(late) }
 }
 
 async fn write_late(door: &super::super::sql::Door) -> Result<(), SqlError> {

@@ -1,49 +1,13 @@
 //! What a manager does next: decided from what it saw, without a clock, a process or a socket.
 
+use super::super::event::Shown;
 use super::super::settings::{Fence, Rejoin, Settings};
 use super::super::{Event, Phase, Side};
+use super::step::{How, Step};
 use std::collections::VecDeque;
 
 /// How long after a failed step the next attempt is, nanoseconds.
 const AGAIN_AFTER_NS: u64 = 500_000_000;
-
-/// Something that a manager does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Keeps a lost primary from writing.
-    Fence(Side),
-    /// Stops a primary in order, so that the standby has everything.
-    StopInOrder(Side),
-    /// Makes the standby the primary.
-    Promote(Side),
-    /// Writes on the new primary until that works.
-    AwaitWritable(Side),
-    /// Leads clients to it.
-    Repoint(Side),
-    /// Tries to write on the fenced one.
-    TryLate(Side),
-    /// Stops one whose data are to be put in order.
-    Stop(Side),
-    /// Starts a primary again where it was.
-    Restart(Side),
-    /// Makes a stopped one a standby of the other.
-    Rejoin(Side, How),
-    /// Lets commits go on without the standby.
-    Degrade(Side),
-    /// Makes commits wait for the standby.
-    Restore(Side),
-}
-
-/// How a stopped database becomes a standby.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// It was one, and goes on.
-    Start,
-    /// What the primary doesn't know is taken back.
-    Rewind,
-    /// It is copied anew.
-    Copy,
-}
 
 /// What a manager sees at one look.
 #[derive(Debug, Clone)]
@@ -110,6 +74,8 @@ pub struct Machine {
     target: Option<u64>,
     /// Since when an asynchronous standby does not stream.
     silent_ns: Option<u64>,
+    /// The primary of before is to be asked what it has.
+    to_compare: bool,
     events: Vec<Event>,
 }
 
@@ -131,6 +97,7 @@ impl Machine {
             next_how: None,
             target: None,
             silent_ns: None,
+            to_compare: false,
             events: Vec::new(),
         }
     }
@@ -230,6 +197,7 @@ impl Machine {
         match (look.peer, self.other) {
             (Peer::Away | Peer::Hung, _) => {}
             (Peer::Gone, Other::Standby) => self.rejoin(How::Start),
+            (Peer::Gone, Other::Former) if self.to_compare => self.queue.push_back(Step::Compare(other)),
             (Peer::Gone, Other::Former) => self.rejoin(match self.settings.rejoin {
                 Rejoin::Rewind => How::Rewind,
                 Rejoin::Copy => How::Copy,
@@ -306,7 +274,7 @@ impl Machine {
     }
 
     /// A step is done; `text` is what shows it.
-    pub fn done(&mut self, step: Step, at_ns: u64, text: String) {
+    pub fn done(&mut self, step: Step, at_ns: u64, text: Shown) {
         self.queue.pop_front();
         match step {
             Step::Fence(side) | Step::StopInOrder(side) => self.tell(Phase::Fenced, at_ns, side, text),
@@ -314,11 +282,16 @@ impl Machine {
                 (self.primary, self.other) = (side, Other::Former);
                 (self.waits, self.redundant, self.failures) = (false, false, 0);
                 (self.joining, self.next_how, self.target, self.silent_ns) = (None, None, None, None);
+                self.to_compare = self.settings.compare.is_some();
                 self.tell(Phase::Promoted, at_ns, side, text);
             }
             Step::AwaitWritable(side) => self.tell(Phase::Writable, at_ns, side, text),
             Step::Repoint(side) => self.tell(Phase::Repointed, at_ns, side, text),
             Step::TryLate(side) => self.tell(Phase::LateWrites, at_ns, side, text),
+            Step::Compare(side) => {
+                self.to_compare = false;
+                self.tell(Phase::Compared, at_ns, side, text);
+            }
             Step::Stop(_) => {}
             Step::Restart(side) => {
                 self.failures = 0;
@@ -347,17 +320,7 @@ impl Machine {
     /// A step failed: what is tried next.
     pub fn failed(&mut self, step: Step, at_ns: u64, why: String) {
         self.not_before_ns = at_ns + AGAIN_AFTER_NS;
-        let (Step::Fence(side)
-        | Step::StopInOrder(side)
-        | Step::Promote(side)
-        | Step::AwaitWritable(side)
-        | Step::Repoint(side)
-        | Step::TryLate(side)
-        | Step::Stop(side)
-        | Step::Restart(side)
-        | Step::Rejoin(side, _)
-        | Step::Degrade(side)
-        | Step::Restore(side)) = step;
+        let side = step.side();
         match step {
             // What was begun is brought to its end: nobody knows how far it came, and two primaries must not be.
             Step::Fence(_) | Step::Promote(_) | Step::AwaitWritable(_) | Step::Repoint(_) | Step::Stop(_) => {
@@ -378,12 +341,18 @@ impl Machine {
             Step::TryLate(_) => {
                 self.queue.pop_front();
             }
+            // It is asked once: what is lost is known without it, and redundancy must not wait for it.
+            Step::Compare(_) => {
+                self.to_compare = false;
+                self.queue.pop_front();
+            }
             Step::Restart(_) | Step::Restore(_) => self.queue.clear(),
         }
         self.tell(Phase::Trouble, at_ns, side, format!("{step:?}: {why}"));
     }
 
-    fn tell(&mut self, phase: Phase, at_ns: u64, side: Side, text: String) {
-        self.events.push(Event { phase, at_ns, side, text });
+    fn tell(&mut self, phase: Phase, at_ns: u64, side: Side, shown: impl Into<Shown>) {
+        let Shown { text, finding } = shown.into();
+        self.events.push(Event { phase, at_ns, side, text, finding });
     }
 }

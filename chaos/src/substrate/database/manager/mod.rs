@@ -2,13 +2,15 @@
 //! what a write with a deadline tells, which is the same for one that is dead and one that hangs.
 
 mod act;
+mod compare;
 mod machine;
+mod step;
 #[cfg(test)]
 mod story;
 mod watch;
 
 use super::DatabaseError;
-use super::event::News;
+use super::event::{LateWrites, News};
 use super::pair::Pair;
 use super::sql::SqlError;
 use crate::clock;
@@ -45,7 +47,7 @@ async fn tend(pair: &Arc<Pair>, news: &News, redundant: &AtomicBool, mut orders:
         tell(&mut machine, news, redundant);
         while let Some(step) = machine.next(clock::now_ns()) {
             match act::perform(pair, step).await {
-                Ok(text) => machine.done(step, clock::now_ns(), text),
+                Ok(shown) => machine.done(step, clock::now_ns(), shown),
                 Err(error @ DatabaseError::NoRoom { .. }) => {
                     machine.postponed(step, clock::now_ns(), error.to_string());
                 }
@@ -65,17 +67,6 @@ async fn tend(pair: &Arc<Pair>, news: &News, redundant: &AtomicBool, mut orders:
 fn tell(machine: &mut Machine, news: &News, redundant: &AtomicBool) {
     redundant.store(machine.is_redundant(), Ordering::Release);
     machine.take_events().into_iter().for_each(|event| news.tell(event));
-}
-
-/// How many writes were tried on a fenced database, and what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LateWrites {
-    /// It said no, or took no connection.
-    pub refused: u32,
-    /// It said yes: the fence did not hold.
-    pub accepted: u32,
-    /// Nobody can say.
-    pub unknown: u32,
 }
 
 impl LateWrites {

@@ -1,8 +1,10 @@
 //! Transcripts of the machine: what it sees, one look a line, and what it does and tells for that.
 
+use super::super::event::Shown;
 use super::super::settings::{Fence, Replication, Settings};
 use super::super::{Phase, Side};
-use super::machine::{How, Look, Machine, Peer, Step};
+use super::machine::{Look, Machine, Peer};
+use super::step::{How, Step};
 use Side::{First, Second};
 
 const INTERVAL_NS: u64 = 500_000_000;
@@ -51,7 +53,7 @@ impl Story {
     fn does(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
         while let Some(step) = self.machine.next(self.at_ns) {
-            self.machine.done(step, self.at_ns, String::new());
+            self.machine.done(step, self.at_ns, Shown::default());
             steps.push(step);
         }
         steps
@@ -104,6 +106,24 @@ fn the_old_primary_is_rewound_and_commits_wait_again_once_it_has_everything() {
     assert_eq!(story.well(Peer::Streams(target)).does(), [Step::Restore(Second)]);
     assert_eq!(story.tells(), [Phase::RedundancyRestored]);
     assert!(story.machine.is_redundant());
+}
+
+#[test]
+fn an_old_primary_is_asked_once_what_it_has_before_it_is_rewound() {
+    let mut story = Story::new(|settings| settings.compare = Some("SELECT 1".to_owned()));
+    story.lost();
+    story.does();
+    story.tells();
+    assert_eq!(story.well(Peer::Gone).does(), [Step::Compare(First)]);
+    assert_eq!(story.tells(), [Phase::Compared]);
+    assert_eq!(story.well(Peer::Gone).does(), [Step::Rejoin(First, How::Rewind)]);
+    // One that can't be asked is rewound all the same.
+    let mut story = Story::new(|settings| settings.compare = Some("SELECT 1".to_owned()));
+    story.lost();
+    story.does();
+    story.well(Peer::Gone);
+    assert_eq!(story.fails(), Some(Step::Compare(First)));
+    assert_eq!(story.well(Peer::Gone).does(), [Step::Rejoin(First, How::Rewind)]);
 }
 
 #[test]
