@@ -10,12 +10,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 
+/// Variables of a server's environment.
+type Env = Vec<(&'static str, String)>;
+
 /// A cluster that runs.
 pub struct Cluster {
     pub port: u16,
     data: PathBuf,
+    env: Env,
     server: Child,
-    _folder: Option<tempfile::TempDir>,
+    _folder: tempfile::TempDir,
 }
 
 /// Where the newest server's programs are.
@@ -25,6 +29,13 @@ fn programs() -> Option<PathBuf> {
     bins.retain(|bin| bin.join("postgres").exists());
     bins.sort();
     bins.pop()
+}
+
+/// The library that moves a program's clock.
+fn faketime() -> Option<PathBuf> {
+    let machines = std::fs::read_dir("/usr/lib").ok()?;
+    let libraries = machines.flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|library| library.exists())
 }
 
 /// Runs a program as a user that is not root, which the server insists on.
@@ -66,6 +77,21 @@ pub fn free_port() -> u16 {
 impl Cluster {
     /// A cluster of its own; `settings` are lines of `postgresql.conf`. `None` = not installed, and said so.
     pub fn start(settings: &str) -> Option<Self> {
+        Self::start_with(settings, Vec::new())
+    }
+
+    /// One whose wall clock is so many seconds ahead of this machine's. `None` = libfaketime is not installed, and said so.
+    pub fn ahead(offset_s: i32) -> Option<Self> {
+        let Some(library) = faketime() else {
+            println!("NOT RUN: libfaketime is not installed (/usr/lib/*/faketime/libfaketimeMT.so.1)");
+            return None;
+        };
+        let clock = ("FAKETIME", format!("{offset_s:+}s"));
+        let monotonic = ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned());
+        Self::start_with("", vec![("LD_PRELOAD", library.display().to_string()), clock, monotonic])
+    }
+
+    fn start_with(settings: &str, env: Env) -> Option<Self> {
         if programs().is_none() {
             println!("NOT RUN: PostgreSQL's server is not installed (/usr/lib/postgresql/*/bin)");
             return None;
@@ -80,7 +106,7 @@ impl Cluster {
         own(&password);
         initdb.arg("--pwfile").arg(&password).arg("-D").arg(&data);
         run(initdb);
-        Some(Self::serve(data, free_port(), settings, Some(folder)))
+        Some(Self::serve(data, settings, env, folder))
     }
 
     /// A streaming copy of this one, that follows it under a name.
@@ -100,10 +126,11 @@ impl Cluster {
         assert!(text.contains("primary_conninfo"), "{text}");
         let again = format!("{text}\nprimary_conninfo = '{from}'\n");
         std::fs::write(&conf, again).unwrap();
-        Self::serve(data, free_port(), settings, Some(folder))
+        Self::serve(data, settings, Vec::new(), folder)
     }
 
-    fn serve(data: PathBuf, port: u16, settings: &str, folder: Option<tempfile::TempDir>) -> Self {
+    fn serve(data: PathBuf, settings: &str, env: Env, folder: tempfile::TempDir) -> Self {
+        let port = free_port();
         let conf = data.join("postgresql.conf");
         let text = format!(
             "{}\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n\
@@ -112,13 +139,13 @@ impl Cluster {
             std::fs::read_to_string(&conf).unwrap().split("# of the test").next().unwrap(),
         );
         std::fs::write(&conf, text.replace("\nport = ", "\n# of the test\nport = ")).unwrap();
-        let server = launch(&data);
-        Self { port, data, server, _folder: folder }
+        let server = launch(&data, &env);
+        Self { port, data, env, server, _folder: folder }
     }
 
     /// Starts the server again on the same data.
     pub fn restart(&mut self) {
-        self.server = launch(&self.data);
+        self.server = launch(&self.data, &self.env);
     }
 
     /// As if the machine had crashed, to clients at least.
@@ -164,15 +191,15 @@ pub fn shared() -> Option<(&'static Cluster, String)> {
 
 /// The server, when it takes connections. A thread that lives as long as the process starts it: the kernel ends a
 /// child with the thread that made it.
-fn launch(data: &Path) -> Child {
+fn launch(data: &Path, env: &Env) -> Child {
     static LAUNCHER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
-    type Order = (PathBuf, mpsc::Sender<Child>);
+    type Order = (PathBuf, Env, mpsc::Sender<Child>);
     let launcher = LAUNCHER.get_or_init(|| {
         let (sender, orders) = mpsc::channel::<Order>();
         std::thread::spawn(move || {
-            for (data, to) in orders {
+            for (data, env, to) in orders {
                 let mut server = command("postgres");
-                server.arg("-D").arg(&data).stderr(Stdio::piped()).process_group(0);
+                server.arg("-D").arg(&data).envs(env).stderr(Stdio::piped()).process_group(0);
                 // SAFETY: one system call between fork and exec.
                 unsafe {
                     server.pre_exec(|| {
@@ -186,7 +213,7 @@ fn launch(data: &Path) -> Child {
         sender
     });
     let (to, child) = mpsc::channel();
-    launcher.send((data.to_owned(), to)).unwrap();
+    launcher.send((data.to_owned(), env.clone(), to)).unwrap();
     let mut child = child.recv().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut said = Vec::new();

@@ -1,6 +1,7 @@
 //! What an operator may get wrong: each is told with what was tried, on what, and what to do; no password is shown.
 
 use crate::cluster::{Cluster, address, shared};
+use crate::relay::answering;
 use shakedown_engine::postgres::Address;
 use shakedown_engine::store::{Postgres, Store};
 use std::time::{Duration, Instant};
@@ -70,6 +71,29 @@ fn a_server_that_takes_no_writes_is_told() {
     let standby = cluster.standby("second", "");
     let refused = refusal(&standby.address("test"));
     contains(&refused, &["it is a standby, which takes no writes until it is promoted"]);
+}
+
+#[test]
+fn a_server_of_an_old_version_is_told() {
+    let Some((cluster, _)) = shared() else { return };
+    let found: i32 = cluster.sql("SHOW server_version_num").parse().unwrap();
+    // The length of an int4 and the int4, as they stand in a row.
+    let field = |version: i32| [4_i32.to_be_bytes(), version.to_be_bytes()].concat();
+    let port = answering(cluster.port, field(found), field(120_022));
+    let refused = refusal(&address(&[port], "old"));
+    contains(
+        &refused,
+        &[&format!("127.0.0.1:{port}"), "PostgreSQL 12 is too old; 13 and later are supported"],
+    );
+}
+
+#[test]
+fn a_server_whose_clock_is_two_minutes_off_is_told() {
+    let Some(cluster) = Cluster::ahead(120) else { return };
+    let refused = refusal(&cluster.address("test"));
+    contains(&refused, &["s behind the server's", "set both by NTP (at most 60 s are accepted)"]);
+    let none = "SELECT count(*) FROM pg_namespace WHERE nspname = 'test'";
+    assert_eq!(cluster.sql(none), "0", "nothing was made");
 }
 
 #[test]

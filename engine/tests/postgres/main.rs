@@ -13,6 +13,7 @@ mod nodes;
 #[path = "../populations/mod.rs"]
 mod populations;
 mod process;
+mod relay;
 #[path = "../stage/mod.rs"]
 mod stage;
 mod store;
