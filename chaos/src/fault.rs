@@ -76,6 +76,13 @@ pub enum Fault {
         /// Bytes.
         after_bytes: u64,
     },
+    /// Connections of the link to a PostgreSQL server are reset at the answer to a commit, which is dropped: the server has
+    /// committed, and the client can't know. Only through a proxy of this program's.
+    CutAtCommit {
+        /// At which commit of each connection, from 1.
+        #[serde(default = "first")]
+        nth: u64,
+    },
     /// Connections of the link stay open, new ones are accepted, and they carry nothing; nobody is told.
     HalfOpen {},
     /// The node may take so much memory and no more. Exactly one of the two figures is given.
@@ -148,6 +155,10 @@ fn grace_ms() -> u64 {
     GRACE_MS
 }
 
+fn first() -> u64 {
+    1
+}
+
 fn command_within_s() -> u64 {
     COMMAND_WITHIN_S
 }
@@ -175,6 +186,7 @@ impl Fault {
             Self::Bandwidth { .. } => "bandwidth",
             Self::Reset { .. } => "reset",
             Self::Cut { .. } => "cut",
+            Self::CutAtCommit { .. } => "cut_at_commit",
             Self::HalfOpen {} => "half_open",
             Self::Memory { .. } => "memory",
             Self::Cpu { .. } => "cpu",
@@ -196,6 +208,7 @@ impl Fault {
                 | Self::Bandwidth { .. }
                 | Self::Reset { .. }
                 | Self::Cut { .. }
+                | Self::CutAtCommit { .. }
                 | Self::HalfOpen {}
         )
     }
@@ -243,6 +256,7 @@ impl Fault {
             Self::Bandwidth { kb_per_s: 0 } => {
                 refuse("kb_per_s = 0 carries nothing; that is a partition with style = \"drop\"")
             }
+            Self::CutAtCommit { nth: 0 } => refuse("nth = 0: the first commit is 1"),
             Self::Memory { limit_mib, headroom_mib } if limit_mib.is_some() == headroom_mib.is_some() => {
                 refuse("give exactly one of limit_mib and headroom_mib")
             }
@@ -311,6 +325,7 @@ mod tests {
             (r#"{"fault":"latency","latency_ms":0}"#, "at least 1"),
             (r#"{"fault":"latency","latency_ms":5,"jitter_ms":6}"#, "before they were sent"),
             (r#"{"fault":"bandwidth","kb_per_s":0}"#, "drop"),
+            (r#"{"fault":"cut_at_commit","nth":0}"#, "the first commit is 1"),
             (r#"{"fault":"memory"}"#, "exactly one"),
             (r#"{"fault":"memory","limit_mib":5,"headroom_mib":5}"#, "exactly one"),
             (r#"{"fault":"cpu","cores":0.0}"#, "0.01"),

@@ -44,7 +44,13 @@ impl Link {
         if !shown.enabled {
             return Err(Doubt::new(format!("proxy {} is disabled already, by somebody else", shown.name)));
         }
-        recipe::of(&self.fault, &self.name, ours).ok_or_else(|| Doubt::new("this is no fault of a link"))
+        recipe::of(&self.fault, &self.name, ours).ok_or_else(|| {
+            let what = self.fault.kind();
+            Doubt::new(format!(
+                "{what} needs a proxy of this program's (shakedown proxy); {} is another",
+                self.target.control
+            ))
+        })
     }
 
     /// Sees what the fault does, where there is something to ask.

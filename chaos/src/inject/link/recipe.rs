@@ -62,7 +62,7 @@ pub fn answers(seen: Seen) -> bool {
 }
 
 /// What a fault is made of; `name` begins the names of its toxics, `ours` says which server it is. `None`: it is no
-/// fault of links.
+/// fault of links, or none that this server can do.
 pub fn of(fault: &Fault, name: &str, ours: bool) -> Option<Recipe> {
     let toxic = |kind: &str, stream: Stream, attributes: &[(&str, Value)]| {
         let end = if stream == Stream::Upstream { "up" } else { "down" };
@@ -110,6 +110,11 @@ pub fn of(fault: &Fault, name: &str, ours: bool) -> Option<Recipe> {
             sight: Sight::Cut(*after_bytes),
             ..plain
         },
+        // What is asked through the link is no commit, and is answered.
+        Fault::CutAtCommit { nth } if ours => {
+            let how = [("nth", json!(nth)), ("each_connection", json!(true))];
+            Recipe { toxics: vec![toxic("cut_at_answer", Stream::Downstream, &how)], ..plain }
+        }
         _ => return None,
     })
 }
@@ -130,6 +135,7 @@ mod tests {
             r#"{"fault":"reset"}"#,
             r#"{"fault":"cut","after_bytes":7}"#,
             r#"{"fault":"half_open"}"#,
+            r#"{"fault":"cut_at_commit"}"#,
             r#"{"fault":"kill"}"#,
             r#"{"fault":"cpu","cores":1}"#,
         ];
@@ -137,7 +143,8 @@ mod tests {
             let fault: Fault = serde_json::from_str(text).unwrap();
             for ours in [true, false] {
                 let recipe = of(&fault, "x", ours);
-                assert_eq!(recipe.is_some(), fault.is_of_link(), "{text}");
+                let can_be = ours || !matches!(fault, Fault::CutAtCommit { .. });
+                assert_eq!(recipe.is_some(), fault.is_of_link() && can_be, "{text}");
                 let own = ["swallow", "cut_after", "cut_at_answer"];
                 let toxics = recipe.map(|recipe| recipe.toxics).unwrap_or_default();
                 assert!(ours || toxics.iter().all(|toxic| !own.contains(&toxic.kind.as_str())), "{text}");
