@@ -273,38 +273,38 @@ impl Machine {
         self.queue.push_back(Step::Rejoin(self.primary.other(), how));
     }
 
-    /// A step is done; `text` is what shows it.
-    pub fn done(&mut self, step: Step, at_ns: u64, text: Shown) {
+    /// A step is done; told with what shows it.
+    pub fn done(&mut self, step: Step, at_ns: u64, shown: Shown) {
         self.queue.pop_front();
         match step {
-            Step::Fence(side) | Step::StopInOrder(side) => self.tell(Phase::Fenced, at_ns, side, text),
+            Step::Fence(side) | Step::StopInOrder(side) => self.tell(Phase::Fenced, at_ns, side, shown),
             Step::Promote(side) => {
                 (self.primary, self.other) = (side, Other::Former);
                 (self.waits, self.redundant, self.failures) = (false, false, 0);
                 (self.joining, self.next_how, self.target, self.silent_ns) = (None, None, None, None);
                 self.to_compare = self.settings.compare.is_some();
-                self.tell(Phase::Promoted, at_ns, side, text);
+                self.tell(Phase::Promoted, at_ns, side, shown);
             }
-            Step::AwaitWritable(side) => self.tell(Phase::Writable, at_ns, side, text),
-            Step::Repoint(side) => self.tell(Phase::Repointed, at_ns, side, text),
-            Step::TryLate(side) => self.tell(Phase::LateWrites, at_ns, side, text),
+            Step::AwaitWritable(side) => self.tell(Phase::Writable, at_ns, side, shown),
+            Step::Repoint(side) => self.tell(Phase::Repointed, at_ns, side, shown),
+            Step::TryLate(side) => self.tell(Phase::LateWrites, at_ns, side, shown),
             Step::Compare(side) => {
                 self.to_compare = false;
-                self.tell(Phase::Compared, at_ns, side, text);
+                self.tell(Phase::Compared, at_ns, side, shown);
             }
             Step::Stop(_) => {}
             Step::Restart(side) => {
                 self.failures = 0;
-                self.tell(Phase::Restarted, at_ns, side, text);
+                self.tell(Phase::Restarted, at_ns, side, shown);
             }
             Step::Rejoin(_, how) => {
                 self.other = Other::Standby;
                 (self.joining, self.target) = (Some(Joining { how, since_ns: at_ns }), None);
             }
-            Step::Degrade(side) => self.tell(Phase::Degraded, at_ns, side, text),
+            Step::Degrade(side) => self.tell(Phase::Degraded, at_ns, side, shown),
             Step::Restore(side) => {
                 (self.waits, self.redundant) = (true, true);
-                self.tell(Phase::RedundancyRestored, at_ns, side.other(), text);
+                self.tell(Phase::RedundancyRestored, at_ns, side.other(), shown);
             }
         }
     }

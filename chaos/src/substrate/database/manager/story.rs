@@ -169,7 +169,7 @@ fn nobody_is_promoted_before_the_fence_holds_and_a_promotion_is_brought_to_its_e
     assert_eq!(story.fails(), Some(Step::Fence(First)));
     assert_eq!(story.machine.next(story.at_ns), Some(Step::Fence(First)));
     let fenced = Step::Fence(First);
-    story.machine.done(fenced, story.at_ns, String::new());
+    story.machine.done(fenced, story.at_ns, Shown::default());
     assert_eq!(story.fails(), Some(Step::Promote(Second)));
     // The old one would be there again: it may have been promoted already.
     story.well(Peer::Answers);
