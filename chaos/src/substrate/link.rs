@@ -46,19 +46,13 @@ pub enum LinkError {
 }
 
 impl Link {
-    /// Makes a new proxy to `upstream` on the server at `control`, which is a child of ours. Blocks.
+    /// Makes a new proxy on the server at `control`, which is a child of ours. Blocks.
     ///
     /// # Errors
     /// The server refuses.
-    pub(crate) fn make(
-        name: &str,
-        control: &str,
-        upstream: SocketAddr,
-        probe: Option<Probe>,
-    ) -> Result<Self, LinkError> {
-        let new = NewProxy::new(name, "127.0.0.1:0", &upstream.to_string());
-        let made = block_on(Control::new(control)?.create(&new))?;
-        let (name, control, proxy) = (name.to_owned(), control.to_owned(), made.name);
+    pub(crate) fn make(new: &NewProxy, control: &str, probe: Option<Probe>) -> Result<Self, LinkError> {
+        let made = block_on(Control::new(control)?.create(new))?;
+        let (name, control, proxy) = (new.name.clone(), control.to_owned(), made.name);
         let address = resolve(&name, &made.listen)?;
         Ok(Self { name, control, proxy, address, probe, ends_with_us: true })
     }

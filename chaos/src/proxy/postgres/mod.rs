@@ -94,6 +94,9 @@ pub fn observe(counts: &Arc<Counts>) -> (Requests, Replies) {
     (Requests::new(Arc::clone(&shared), Arc::clone(counts)), Replies::new(shared, Arc::clone(counts)))
 }
 
+/// First words of statements that write.
+const WRITES: &[&[u8]] = &[b"insert", b"update", b"delete", b"merge"];
+
 /// What a text of SQL does: the strongest of its statements, each judged by its first word. Statements are told apart
 /// by semicolons, whether in a literal or not.
 fn deed_of(sql: &[u8]) -> Deed {
@@ -118,11 +121,19 @@ fn deed_of_statement(mut statement: &[u8]) -> Deed {
         .map(u8::to_ascii_lowercase)
         .collect();
     match word.as_slice() {
-        b"insert" | b"update" | b"delete" | b"merge" => Deed::Write,
+        word if WRITES.contains(&word) => Deed::Write,
+        // Any part of it may write, and so may the statement at its end.
+        b"with" if words(statement).any(|word| WRITES.contains(&word.as_slice())) => Deed::Write,
         b"commit" | b"end" => Deed::Commit,
         b"rollback" | b"abort" => Deed::Rollback,
         _ => Deed::Other,
     }
+}
+
+/// The words of a statement in lower case, also those in literals.
+fn words(statement: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let is_of_a_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    statement.split(move |byte| !is_of_a_word(byte)).map(<[u8]>::to_ascii_lowercase)
 }
 
 fn after<'a>(text: &'a [u8], end: &[u8]) -> &'a [u8] {
@@ -145,6 +156,9 @@ mod tests {
             ("END", Deed::Commit),
             ("select 'x'", Deed::Other),
             ("inserted", Deed::Other),
+            ("WITH h AS (UPDATE head SET n = 1 RETURNING 1) SELECT 1 FROM h", Deed::Write),
+            ("with a as (select 1) insert into t select * from a", Deed::Write),
+            ("WITH inserted AS (SELECT updated FROM t) SELECT * FROM inserted", Deed::Other),
             ("/* never closed", Deed::Other),
             ("", Deed::Other),
         ] {

@@ -133,19 +133,15 @@ impl Pair {
                 "links = true, and the local substrate has no proxy server; start it first".to_owned(),
             )
         })?;
-        let make = |name: &str, side: Side| {
-            let upstream = SocketAddr::from(([127, 0, 0, 1], self.cluster(side).port));
-            self.local.add_link(name, upstream, None)
-        };
-        let both = |of: &dyn Fn(Side) -> String| {
-            Ok::<_, DatabaseError>([
-                make(&of(Side::First), Side::First)?,
-                make(&of(Side::Second), Side::Second)?,
-            ])
-        };
+        let server = |side: Side| SocketAddr::from(([127, 0, 0, 1], self.cluster(side).port));
+        let client = |name: &str, side: Side| self.local.add_postgres_link(name, server(side));
+        // What streams there has no commits that could be answered.
+        let standby = |side: Side| self.local.add_link(&replication_link(side), server(side), None);
         let control = Control::new(&address).map_err(crate::substrate::link::LinkError::from)?;
-        let (clients, replication) = (both(&client_link)?, both(&replication_link)?);
-        Ok(Links { control, clients, replication, moving: make(MOVING_LINK, Side::First)? })
+        let (first, second) = (Side::First, Side::Second);
+        let clients = [client(&client_link(first), first)?, client(&client_link(second), second)?];
+        let replication = [standby(first)?, standby(second)?];
+        Ok(Links { control, clients, replication, moving: client(MOVING_LINK, first)? })
     }
 
     /// One of the two.

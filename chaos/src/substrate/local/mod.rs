@@ -21,6 +21,7 @@ use crate::inject::{self, Switch};
 use crate::ledger::Ledger;
 use crate::probe::Probe;
 use crate::process::Identity;
+use crate::proxy::client::NewProxy;
 use crate::role::{Role, Which};
 use crate::schedule::Injection;
 use kit::Kit;
@@ -31,6 +32,8 @@ use std::time::Duration;
 
 /// How much longer than its own time a node has to be ready again: its supervisor has to get round to it.
 const SLACK: Duration = Duration::from_secs(5);
+/// Where the proxy of a link listens.
+const LISTEN: &str = "127.0.0.1:0";
 
 /// A node that is kept running.
 #[derive(Debug, Clone)]
@@ -225,9 +228,26 @@ impl Local {
         upstream: SocketAddr,
         probe: Option<Probe>,
     ) -> Result<SocketAddr, LinkError> {
+        self.link_by(&NewProxy::new(name, LISTEN, &upstream.to_string()), probe)
+    }
+
+    /// The same to a PostgreSQL server: the proxy reads the protocol along, for the fault that is aimed at commits.
+    ///
+    /// # Errors
+    /// There is no proxy server, or it refuses.
+    pub(crate) fn add_postgres_link(
+        &self,
+        name: &str,
+        upstream: SocketAddr,
+    ) -> Result<SocketAddr, LinkError> {
+        let plain = NewProxy::new(name, LISTEN, &upstream.to_string());
+        self.link_by(&NewProxy { is_postgres: true, ..plain }, None)
+    }
+
+    fn link_by(&self, new: &NewProxy, probe: Option<Probe>) -> Result<SocketAddr, LinkError> {
         let control = self.links().control.clone();
-        let control = control.ok_or_else(|| LinkError::NoServer { link: name.to_owned() })?;
-        let link = Link::make(name, &control, upstream, probe)?;
+        let control = control.ok_or_else(|| LinkError::NoServer { link: new.name.clone() })?;
+        let link = Link::make(new, &control, probe)?;
         let address = link.address;
         self.links().all.push(link);
         Ok(address)
