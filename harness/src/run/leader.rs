@@ -12,11 +12,19 @@ const CHOSEN_WITHIN: Duration = Duration::from_secs(30);
 /// From one look at the nodes to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// What a leader says that it is.
+pub const LEADS: &str = "leader";
+
 /// What a node says of itself.
-#[derive(Debug, Deserialize)]
-struct Health {
-    #[serde(default)]
-    role: String,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// `leader`, `follower` or `starting`.
+    pub role: String,
+    /// The epoch of the lead, as far as it knows.
+    pub epoch: u64,
+    /// How many frames of the journal it has read; a leader, when it took the lead.
+    pub position: u64,
 }
 
 /// Who `node:leader` is now among `nodes` (name and URL); `None` for other roles, and while nobody leads. Blocks.
@@ -51,5 +59,21 @@ pub async fn chosen(nodes: &[(String, String)]) -> anyhow::Result<()> {
 
 async fn leads(url: &str) -> bool {
     let Ok(node) = Conductor::new(url) else { return false };
-    json::<Health>(&node.health().await).is_some_and(|told| told.role == "leader")
+    health(&node).await.is_some_and(|told| told.role == LEADS)
+}
+
+/// What a node says of itself, when it is well.
+pub async fn health(node: &Conductor) -> Option<Health> {
+    json(&node.health().await)
+}
+
+/// One look at whether a node is well: it leads, or follows one that does. Blocks.
+///
+/// # Errors
+/// What it says instead.
+pub fn is_healthy(url: &str) -> Result<(), String> {
+    let node = Conductor::new(url).map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let told = runtime.map_err(|error| error.to_string())?.block_on(node.health());
+    told.error().map_or(Ok(()), |why| Err(format!("GET {url}/health: {why}")))
 }

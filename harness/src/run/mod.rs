@@ -1,5 +1,6 @@
 //! The one phase function: provision, verify, load, drain, verify again, settle, write. Then judge.
 
+pub mod builds;
 mod cast;
 mod crew;
 mod database;
@@ -12,9 +13,12 @@ mod hire;
 mod inputs;
 pub mod interrupt;
 mod leader;
+mod leads;
 mod level;
 mod links;
 pub mod machine;
+mod nodes;
+mod ports;
 pub mod prepare;
 mod progress;
 mod provision;
@@ -54,6 +58,8 @@ pub struct Place {
     pub target: Option<String>,
     /// The program that is the engine, instead of this one.
     pub engine: Option<PathBuf>,
+    /// The program of the nodes that stand by.
+    pub green: Option<PathBuf>,
 }
 
 /// What the phases share.
@@ -221,7 +227,8 @@ async fn host(
     match &place.target {
         Some(url) => Host::somebody_elses(url, cast, &order.scenario.link, directory).await,
         None => {
-            let wanted = Wanted { program: place.engine.as_deref(), scenario: &order.scenario };
+            let programs = (place.engine.as_deref(), place.green.as_deref());
+            let wanted = Wanted { programs, scenario: &order.scenario };
             provision::engine(cast, directory, &wanted, journal).await
         }
     }

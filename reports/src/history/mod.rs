@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// The version of the format; a reader refuses a newer one, and fields that it does not know. So a release that
 /// adds a field raises it.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The oldest version that is still read. Format 1 was never released; its resource samples told CPU and memory only.
 pub const OLDEST_VERSION: u32 = 2;
