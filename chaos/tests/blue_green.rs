@@ -65,7 +65,10 @@ fn the_new_ones_serve_before_an_old_one_is_ended() {
     {
         assert!(at(green, NodeChange::Ready) < at(blue, NodeChange::Ended), "{told:?}");
     }
-    assert!(at("blue-2", NodeChange::Ended) < at("blue-1", NodeChange::Ended), "the last one first: {told:?}");
+    assert!(
+        at("blue-2", NodeChange::Ended) < at("blue-1", NodeChange::Ended),
+        "the last one first: {told:?}"
+    );
     assert!(told.contains(&("blue-1".to_owned(), NodeChange::StandsBy)), "{told:?}");
     let (applied, healed) = (stage.fault(Phase::Applied), stage.fault(Phase::Healed));
     assert_eq!(applied.node.as_deref(), Some("blue-1, blue-2, green-1, green-2"));
@@ -89,7 +92,8 @@ fn done_twice_it_is_the_way_back_and_the_second_waits_for_the_first() {
     let faults = stage.faults.lock().unwrap();
     let at = |phase| faults.iter().filter(move |event| event.phase == phase).map(|event| event.at_ns);
     assert_eq!((at(Phase::Applied).count(), at(Phase::Healed).count()), (2, 2), "{faults:#?}");
-    let (first_healed, last_intended) = (at(Phase::Healed).min().unwrap(), at(Phase::Intended).max().unwrap());
+    let (first_healed, last_intended) =
+        (at(Phase::Healed).min().unwrap(), at(Phase::Intended).max().unwrap());
     assert!(first_healed <= last_intended, "{faults:#?}");
 }
 
@@ -123,7 +127,8 @@ fn new_ones_that_do_not_come_up_end_nobody() {
 
 #[test]
 fn a_new_one_that_says_that_it_is_ready_and_then_falls_ends_nobody() {
-    let stage = two_and_two(&[called("switch")], "echo ready; echo 'frame 7 is too new' >&2; sleep 0.05; exit 5");
+    let stage =
+        two_and_two(&[called("switch")], "echo ready; echo 'frame 7 is too new' >&2; sleep 0.05; exit 5");
     let looks = AtomicU32::new(0);
     stage.local.find("green-1").unwrap().proven_by(Box::new(move |_| {
         looks.fetch_add(1, Ordering::SeqCst);

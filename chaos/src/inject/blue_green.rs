@@ -64,8 +64,11 @@ impl BlueGreen {
         for node in &self.new {
             node.stand_by(self.grace)?;
         }
-        let evidence =
-            format!("nobody else was ended: {} as before; standing by: {}", names(&self.old), names(&self.new));
+        let evidence = format!(
+            "nobody else was ended: {} as before; standing by: {}",
+            names(&self.old),
+            names(&self.new)
+        );
         Ok(Known { at_ns: clock::now_ns(), evidence })
     }
 }

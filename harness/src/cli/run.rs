@@ -203,7 +203,8 @@ fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, O
     let green = green(args);
     let lacks = lacks(&scenario, green.as_deref()).or(elsewhere);
     if let Some(program) = green.filter(|_| scenario.engine.green > 0) {
-        builds::version(&program).with_context(|| format!("{GREEN_FROM} can't be the program of nodes that stand by"))?;
+        builds::version(&program)
+            .with_context(|| format!("{GREEN_FROM} can't be the program of nodes that stand by"))?;
     }
     let order = prepare::prepare(scenario, &origin)?;
     Ok((Order { again: again(name, args, order.scenario.seed), ..order }, lacks))

@@ -50,10 +50,14 @@ pub fn version(program: &Path) -> anyhow::Result<String> {
     let shown = program.display();
     let about = std::fs::metadata(program).with_context(|| format!("cannot look at {shown}; {REMEDY}"))?;
     ensure!(about.is_file(), "{shown} is no file; {REMEDY}");
-    ensure!(about.permissions().mode() & 0o111 != 0, "{shown} can't be executed (chmod +x, if it is one); {REMEDY}");
+    ensure!(
+        about.permissions().mode() & 0o111 != 0,
+        "{shown} can't be executed (chmod +x, if it is one); {REMEDY}"
+    );
     let path = std::path::absolute(program).with_context(|| format!("cannot find out where {shown} is"))?;
     let asked = [path.display().to_string(), "--version".to_owned()];
-    let told = command::run(&asked, &[], ANSWER_WITHIN).with_context(|| format!("cannot run {shown}; {REMEDY}"))?;
+    let told =
+        command::run(&asked, &[], ANSWER_WITHIN).with_context(|| format!("cannot run {shown}; {REMEDY}"))?;
     match told.stdout.lines().next().map(str::trim) {
         Some(version) if told.code() == Some(0) && !version.is_empty() => Ok(version.to_owned()),
         _ => bail!("{shown} does not answer --version ({told}); {REMEDY}"),

@@ -76,7 +76,8 @@ pub async fn start(
     }
     let mut sides = None;
     if engine.green > 0 {
-        let green = wanted.programs.1.context("no program was given for the nodes that stand by; use --green")?;
+        let green =
+            wanted.programs.1.context("no program was given for the nodes that stand by; use --green")?;
         // The folder of the run is no place to look for a program in.
         let green = std::path::absolute(green)
             .with_context(|| format!("cannot find out where {} is", green.display()))?;
@@ -142,7 +143,10 @@ impl Common<'_> {
             None => args.push(format!("sqlite:{}", self.data.join("engine.db").display()).into()),
             Some((url, password)) => {
                 args.extend([url.into(), "--node".into(), name.into()]);
-                args.extend(["--lease".into(), self.wanted.scenario.engine.lease.seconds().to_string().into()]);
+                args.extend([
+                    "--lease".into(),
+                    self.wanted.scenario.engine.lease.seconds().to_string().into(),
+                ]);
                 env.extend(password.iter().map(|password| ("PGPASSWORD".into(), password.into())));
             }
         }

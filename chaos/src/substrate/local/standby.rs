@@ -77,11 +77,16 @@ impl Supervised {
             // Why it ended says more than what was seen of it afterwards.
             if let Some(ended) = self.ended().filter(|ended| ended.life >= life) {
                 let tail = crate::substrate::log_tail::of(&self.spec().spec.log);
-                return Err(format!("it ended after it was ready ({}); the end of its log:\n{tail}", ended.how()));
+                return Err(format!(
+                    "it ended after it was ready ({}); the end of its log:\n{tail}",
+                    ended.how()
+                ));
             }
             match proven {
                 Ok(()) => return Ok(ready),
-                Err(why) if clock::until(deadline).is_zero() => return Err(format!("it does not serve: {why}")),
+                Err(why) if clock::until(deadline).is_zero() => {
+                    return Err(format!("it does not serve: {why}"));
+                }
                 Err(_) => drop(self.await_end(life, LOOK_EVERY)),
             }
         }

@@ -36,7 +36,7 @@ impl Watch {
     /// The URL of a node isn't one.
     pub fn start(nodes: &Nodes, sides: Sides, journal: &Journal) -> anyhow::Result<Self> {
         sides.notes().into_iter().for_each(|note| journal.write(Record::Note(note)));
-        let client = |(name, url): &(String, String)| Ok((name.clone(), Conductor::new(url)?));
+        let client = |(name, url): &(String, String)| anyhow::Ok((name.clone(), Conductor::new(url)?));
         let clients = nodes.all.iter().map(client).collect::<anyhow::Result<Vec<_>>>();
         let clients = clients.context("a node of the engine told no address")?;
         let journal = Arc::new(Mutex::new(Some(journal.clone())));
@@ -57,7 +57,7 @@ async fn watch(nodes: Vec<(String, Conductor)>, sides: Sides, journal: Arc<Mutex
     let mut seen = Seen::new(sides.of.clone());
     loop {
         for (number, (name, client)) in nodes.iter().enumerate() {
-            let Some(Health { role, epoch, position, .. }) = leader::health(client).await else { continue };
+            let Some(Health { role, epoch, position }) = leader::health(client).await else { continue };
             if role != leader::LEADS {
                 continue;
             }

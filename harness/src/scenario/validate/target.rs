@@ -69,7 +69,8 @@ fn standby(scenario: &Scenario) -> Result<(), Finding> {
         return refuse("name", &switch.name, problem);
     }
     // A proxy before the engine leads to one node, which the switch ends.
-    let of_one_node = |role: &Role| matches!(role, Role::Link(name) if [CLIENTS, WORKERS].contains(&name.as_str()));
+    let of_one_node =
+        |role: &Role| matches!(role, Role::Link(name) if [CLIENTS, WORKERS].contains(&name.as_str()));
     match scenario.fault.iter().find(|fault| of_one_node(&fault.on)) {
         Some(fault) => {
             let problem = format!(
