@@ -173,12 +173,13 @@ fn who_stands_by_is_hurt_by_nothing_and_misses_nothing() {
 }
 
 #[test]
-fn without_anybody_who_stands_by_it_is_not_run() {
+fn without_anybody_who_stands_by_it_is_not_applied() {
     let stage = Stage::new(&[called("switch")]);
     stage.local.add_node(shell(stage.folder.path(), "engine", "engine", SLEEPER)).unwrap();
     assert_eq!(stage.play_through(), []);
-    assert_eq!(stage.phases(), [Phase::NotRun]);
-    assert!(stage.fault(Phase::NotRun).evidence.contains("stands by"));
+    assert_eq!(stage.phases(), NOTHING);
+    assert!(stage.fault(Phase::NotApplied).evidence.contains("stands by"));
+    assert!(stage.local.process("engine").is_some());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use super::end;
 use crate::clock;
 use crate::substrate::local::{Supervised, ready_within};
-use crate::substrate::{Doubt, Force, Known, NotRun, Pen};
+use crate::substrate::{Doubt, Force, Known, Pen};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +23,8 @@ pub(super) struct BlueGreen {
 }
 
 impl BlueGreen {
-    pub(super) fn new(nodes: Vec<Arc<Supervised>>, grace: Duration) -> Result<Self, NotRun> {
-        if !nodes.iter().any(|node| node.stands_by()) {
-            let reason = "no node of that role stands by, so nobody could take over";
-            return Err(NotRun::new(reason, "add nodes that do"));
-        }
-        Ok(Self { nodes, grace, old: Vec::new(), new: Vec::new(), has_switched: false })
+    pub(super) fn new(nodes: Vec<Arc<Supervised>>, grace: Duration) -> Self {
+        Self { nodes, grace, old: Vec::new(), new: Vec::new(), has_switched: false }
     }
 
     /// Ends one of the old ones, when no new one is away; since when the new ones serve without it.
@@ -76,6 +72,11 @@ impl BlueGreen {
 impl Force for BlueGreen {
     fn apply(&mut self, _: &Pen<'_>) -> Result<Known, Doubt> {
         (self.new, self.old) = self.nodes.iter().cloned().partition(|node| node.stands_by());
+        if self.new.is_empty() {
+            return Err(Doubt::new(
+                "no node of that role stands by, so nobody can take over; add nodes that do",
+            ));
+        }
         let lives: Vec<u64> = self.new.iter().map(|node| node.take_over()).collect();
         for (node, life) in self.new.iter().zip(lives) {
             node.await_serving(life).map_err(|why| {

@@ -58,7 +58,7 @@ pub(crate) fn local(injection: &Injection, nodes: Vec<Arc<Supervised>>) -> Resul
         Fault::RollingRestart { grace_ms, between_ms } => {
             Box::new(end::Restart::new(nodes, ms(*grace_ms), ms(*between_ms)))
         }
-        Fault::BlueGreen { grace_ms } => Box::new(blue_green::BlueGreen::new(nodes, ms(*grace_ms))?),
+        Fault::BlueGreen { grace_ms } => Box::new(blue_green::BlueGreen::new(nodes, ms(*grace_ms))),
         Fault::Pause {} => Box::new(pause::Pause::new(node)),
         Fault::Memory { limit_mib, headroom_mib } => {
             let headroom = memory::Allowed::Headroom(headroom_mib.unwrap_or(0));
