@@ -87,7 +87,7 @@ mod tests {
         let script = |name: &str, text: &str| {
             let path = folder.path().join(name);
             std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
             path
         };
         let one = Build::of(&script("one", "echo shakedown 1.2.3")).unwrap();
