@@ -46,6 +46,13 @@ pub enum Fault {
         #[serde(default)]
         between_ms: u64,
     },
+    /// The nodes of the role that stand by are started; when all of them serve, the others are ended, one after another,
+    /// and stand by from then on. Once more, and it is the way back.
+    BlueGreen {
+        /// Milliseconds until a node is killed, if it doesn't end.
+        #[serde(default = "grace_ms")]
+        grace_ms: u64,
+    },
     /// Nothing comes through the link.
     Partition {
         /// What those at its ends see of it.
@@ -181,6 +188,7 @@ impl Fault {
             Self::Pause {} => "pause",
             Self::Restart { .. } => "restart",
             Self::RollingRestart { .. } => "rolling_restart",
+            Self::BlueGreen { .. } => "blue_green",
             Self::Partition { .. } => "partition",
             Self::Latency { .. } => "latency",
             Self::Bandwidth { .. } => "bandwidth",
@@ -218,14 +226,24 @@ impl Fault {
     pub fn passes(&self) -> bool {
         matches!(
             self,
-            Self::Kill { .. } | Self::Restart { .. } | Self::RollingRestart { .. } | Self::Switchover {}
+            Self::Kill { .. }
+                | Self::Restart { .. }
+                | Self::RollingRestart { .. }
+                | Self::BlueGreen { .. }
+                | Self::Switchover {}
         )
     }
 
     /// True when it hurts every node of its role, not one of them.
     #[must_use]
     pub fn takes_all(&self) -> bool {
-        matches!(self, Self::RollingRestart { .. })
+        matches!(self, Self::RollingRestart { .. } | Self::BlueGreen { .. })
+    }
+
+    /// True when, though it [passes](Self::passes), the next of its kind begins only when it is over.
+    #[must_use]
+    pub fn takes_turns(&self) -> bool {
+        matches!(self, Self::BlueGreen { .. })
     }
 
     /// How long injecting it may take by its own figures, and undoing it as long again: a command and the one that

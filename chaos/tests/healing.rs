@@ -260,3 +260,29 @@ fn a_line_that_was_cut_off_was_not_done_swallows_no_other_and_is_told() {
     assert!(healing.to_string().starts_with("passed over: line 5 of the ledger means nothing"), "{healing}");
     assert!(Ledger::create(folder.path(), "t").is_err(), "a run never writes over the ledger of another one");
 }
+
+#[test]
+fn nothing_of_a_killed_harness_is_left_when_others_had_taken_over() {
+    let mut harness = Harness::start(r#"{"fault":"blue_green"}"#, "none", false);
+    assert!(harness.hears().starts_with("Applied"));
+    let healed = harness.hears();
+    assert!(healed.starts_with("Healed") && healed.ends_with("serving: standby"), "{healed}");
+    assert!(!harness.node.is_alive(), "it stands by");
+    let nodes = children_of(harness.child.id());
+    assert_eq!(nodes.len(), 1, "{nodes:?}");
+    harness.kill();
+    until("the one that took over is gone", || nodes.iter().all(|node| !node.is_alive()));
+    let healing = heal(harness.folder.path(), false).unwrap();
+    assert!(healing.is_whole() && healing.healed.is_empty(), "{healing}");
+}
+
+fn children_of(parent: u32) -> Vec<Identity> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let of = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        of == Some(parent)
+    };
+    ids.filter(is_child).filter_map(Identity::of).collect()
+}

@@ -76,7 +76,7 @@ fn a_newer_format_is_refused_before_anything_else_is_looked_at() {
     // Of a newer format nothing but its version can be trusted: the rest of this header is not of ours.
     let newer = r#"{"kind":"header","schema_version":99,"everything":"else"}"#;
     let error = History::parse("history.jsonl", newer).unwrap_err();
-    assert!(matches!(error, ReadError::Newer { found: 99, known: 3, line: 1, .. }), "{error}");
+    assert!(matches!(error, ReadError::Newer { found: 99, known: 4, line: 1, .. }), "{error}");
     assert!(error.to_string().contains("newer shakedown"), "{error}");
 }
 

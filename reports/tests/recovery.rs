@@ -8,7 +8,7 @@ use made::chaos::{Drill, MadeFault, PROBE_MS, drill, kill, outage};
 use made::killed_worker::kill_a_worker;
 use proptest::prelude::*;
 use shakedown_reports::gate::{Gate, Verdict};
-use shakedown_reports::history::{FaultPhase, History};
+use shakedown_reports::history::{FaultPhase, History, NodeChange, NodeMark};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::plan::Plan;
 use shakedown_reports::plan::drill::Allowance;
@@ -263,6 +263,20 @@ fn what_is_left_of_a_node_after_the_run_is_not_healed() {
     assert_eq!((left.state, left.verdict), (State::NotHealed, Verdict::Unknown));
     assert!(left.reason.contains("undone"), "{}", left.reason);
     assert_eq!((summary.exit_code, summary.verdict), (6, Verdict::Unknown));
+}
+
+#[test]
+fn a_node_that_stands_by_is_not_missed() {
+    let (plan, mut history) = drill(&outage(10_000, 600));
+    let redundancy_s = |history: &History| {
+        judged(&(plan.clone(), history.clone())).recovery.unwrap().injections[0].clocks.redundancy_s
+    };
+    history.nodes.retain(|mark| mark.change == NodeChange::Ended);
+    assert_eq!(redundancy_s(&history), None, "it ended, and nobody knows why it does not come back");
+    let ended = history.nodes[0].clone();
+    let at_ns = ended.at_ns + 200_000_000;
+    history.nodes.push(NodeMark { change: NodeChange::StandsBy, at_ns, ..ended });
+    assert_eq!(redundancy_s(&history), Some(0.2));
 }
 
 #[test]

@@ -29,12 +29,13 @@ struct Hold {
 }
 
 impl Holds {
-    /// Takes a thing for an injection, and tells whether it had to wait; one that passes by itself needs none.
+    /// Takes a thing for an injection, and tells whether it had to wait; one that passes by itself needs none, unless it
+    /// takes turns.
     ///
     /// # Errors
     /// Another one of its kind has it, in words.
     pub(super) fn take(&self, injection: &Injection, thing: &str) -> Result<bool, String> {
-        if injection.fault.passes() {
+        if !is_held(injection) {
             return Ok(false);
         }
         let (kind, key) = (injection.fault.kind(), key(injection, thing));
@@ -66,7 +67,7 @@ impl Holds {
 
     /// It is known to be undone, or, if not, in force for ever.
     pub(super) fn over(&self, injection: &Injection, thing: &str, undone: bool) {
-        if undone && !injection.fault.passes() {
+        if undone && is_held(injection) {
             self.lock().remove(&key(injection, thing));
             self.changed.notify_all();
         } else {
@@ -75,7 +76,7 @@ impl Holds {
     }
 
     fn change(&self, injection: &Injection, thing: &str, over_ns: u64) {
-        if injection.fault.passes() {
+        if !is_held(injection) {
             return;
         }
         if let Some(hold) = self.lock().get_mut(&key(injection, thing)) {
@@ -93,6 +94,14 @@ fn key(injection: &Injection, thing: &str) -> Key {
     (injection.fault.kind(), thing.to_owned())
 }
 
+fn is_held(injection: &Injection) -> bool {
+    !injection.fault.passes() || injection.fault.takes_turns()
+}
+
 fn over_ns(injection: &Injection, at_ns: u64) -> u64 {
+    // What passes by itself is over soon: it is waited for.
+    if injection.fault.passes() {
+        return at_ns;
+    }
     injection.lasts.map_or(u64::MAX, |lasts| at_ns.saturating_add(clock::nanos(lasts)))
 }

@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::substrate::local::{Brought, Supervised, Supervision, ready_within};
-use crate::substrate::{Doubt, Force, Known, NotRun, Pen};
+use crate::substrate::{Doubt, Force, Known, NodeError, NotRun, Pen};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ impl Force for Restart {
     }
 }
 
-fn gone(signal: &str, brought: &Brought) -> Known {
+pub(super) fn gone(signal: &str, brought: &Brought) -> Known {
     let took = Duration::from_nanos(brought.ended.at_ns.saturating_sub(brought.sent_ns));
     let evidence = format!(
         "process {} is gone ({}), {:.2} ms after {signal}",
@@ -117,7 +117,13 @@ fn gone(signal: &str, brought: &Brought) -> Known {
 }
 
 fn back(node: &Supervised, life: u64, delay: Duration) -> Result<Known, Doubt> {
-    let ready = node.await_ready(life, delay + ready_within(node))?;
+    let ready = match node.await_ready(life, delay + ready_within(node)) {
+        // It is not missed any more.
+        Err(standing @ NodeError::StandsBy { .. }) => {
+            return Ok(Known { at_ns: clock::now_ns(), evidence: standing.to_string() });
+        }
+        other => other?,
+    };
     let evidence = format!("{} is ready again as process {}", node.spec().spec.name, ready.pid);
     Ok(Known { at_ns: ready.at_ns, evidence })
 }

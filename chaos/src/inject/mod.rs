@@ -1,5 +1,6 @@
 //! How each fault is done: one kind, one file, and the one `match`.
 
+mod blue_green;
 mod clock_skew;
 mod command;
 mod corrupt;
@@ -19,7 +20,7 @@ use crate::process::Identity;
 use crate::schedule::Injection;
 use crate::substrate::link::Link;
 use crate::substrate::local::{Supervised, ready_within};
-use crate::substrate::{Aimed, Doubt, Force, Known, NotRun};
+use crate::substrate::{Aimed, Doubt, Force, Known, NodeError, NotRun};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ pub(crate) fn local(injection: &Injection, nodes: Vec<Arc<Supervised>>) -> Resul
         Fault::RollingRestart { grace_ms, between_ms } => {
             Box::new(end::Restart::new(nodes, ms(*grace_ms), ms(*between_ms)))
         }
+        Fault::BlueGreen { grace_ms } => Box::new(blue_green::BlueGreen::new(nodes, ms(*grace_ms))),
         Fault::Pause {} => Box::new(pause::Pause::new(node)),
         Fault::Memory { limit_mib, headroom_mib } => {
             let headroom = memory::Allowed::Headroom(headroom_mib.unwrap_or(0));
@@ -94,12 +96,18 @@ fn running(node: &Supervised) -> Result<Identity, Doubt> {
 }
 
 /// Ends a healing: a node that the fault has ended comes up again, also when its supervisor has given it up. One that
-/// another fault keeps away is not started; it is waited for.
+/// another fault keeps away is not started; it is waited for. One that stands by meanwhile is not missed.
 fn revive(node: &Supervised, mut told: Vec<String>) -> Result<Known, Doubt> {
     let at_ns = clock::now_ns();
     let was_away = node.running().is_none();
     let life = node.want();
-    let ready = node.await_ready(life, ready_within(node))?;
+    let ready = match node.await_ready(life, ready_within(node)) {
+        Err(standing @ NodeError::StandsBy { .. }) => {
+            told.push(standing.to_string());
+            return Ok(Known { at_ns, evidence: told.join("; ") });
+        }
+        other => other?,
+    };
     if was_away || ready.at_ns > at_ns {
         told.push(format!("{} is ready again as process {}", node.spec().spec.name, ready.pid));
     }

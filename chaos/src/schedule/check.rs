@@ -157,6 +157,10 @@ fn aim(planned: &Planned, roles: &[Role]) -> Result<(), ScheduleError> {
         let (name, kind, role) = (planned.name.clone(), planned.fault.kind(), planned.on.clone());
         return Err(ScheduleError::WrongKind { name, kind, wants: "db.primary", role });
     }
+    if matches!(planned.fault, Fault::BlueGreen { .. }) && planned.on != Role::Engine {
+        let (name, kind, role) = (planned.name.clone(), planned.fault.kind(), planned.on.clone());
+        return Err(ScheduleError::WrongKind { name, kind, wants: "engine", role });
+    }
     let listed = |role: &Role| {
         roles.contains(role)
             || *role == Role::Worker(Which::Any) && roles.iter().any(|role| matches!(role, Role::Worker(_)))

@@ -90,6 +90,12 @@ pub enum NodeError {
         /// The node.
         name: String,
     },
+    /// It stands by, and does not run until it takes over.
+    #[error("{name} stands by: others took over from it")]
+    StandsBy {
+        /// The node.
+        name: String,
+    },
     /// It was sent SIGKILL and is still there.
     #[error("{name} was sent SIGKILL and is still there after {within:?}; the machine may be stuck on I/O")]
     StillThere {

@@ -279,3 +279,40 @@ fn the_engine_lives_through_a_failover_of_the_database() {
     );
     assert_eq!(two.metric("shakedown_late_writes_accepted_total"), 0.0);
 }
+
+/// Waits until a node has ended by itself, and not in order.
+fn ends_of_itself(node: &mut Node) {
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = node.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begun.elapsed() < LIMIT, "it goes on");
+        thread::yield_now();
+    };
+    assert!(!status.success());
+}
+
+/// An upgrade as an old node meets it: from some moment on the leader writes frames that the old one does not know.
+#[test]
+fn a_node_that_reads_a_frame_of_a_newer_engine_ends_and_takes_no_lead() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (leader, mut follower) = two(cluster, &schema);
+    cluster.sql(&format!(
+        "CREATE FUNCTION {schema}.newer() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN NEW.version := 99; RETURN NEW; END'"
+    ));
+    cluster.sql(&format!(
+        "CREATE TRIGGER newer BEFORE INSERT ON {schema}.frame FOR EACH ROW EXECUTE FUNCTION {schema}.newer()"
+    ));
+    assert_eq!(leader.start_workflow("of the newer engine").unwrap().status, 200);
+    ends_of_itself(&mut follower);
+    assert_eq!(leader.start_workflow("after it").unwrap().status, 200, "who knows the frames goes on");
+    // Neither does one that is started on such a journal, though nobody leads any more.
+    drop(leader);
+    let epoch = || cluster.sql(&format!("SELECT epoch FROM {schema}.head"));
+    let before = epoch();
+    let mut late = Node::start(&cluster.address(&schema), "three");
+    ends_of_itself(&mut late);
+    assert_eq!(epoch(), before, "nobody took the lead");
+}

@@ -184,7 +184,7 @@ pub async fn run(pass: &Pass, folder: &Path, interrupt: &Interrupt) -> Result<Pa
     std::fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
     let (node, api, control) = start(&script, &truth, folder.join(format!("{stem}.log"))).await?;
     let order = order(pass.scenario, pass.quick, &control)?;
-    let place = Place { out: folder.to_owned(), target: Some(api), engine: None };
+    let place = Place { out: folder.to_owned(), target: Some(api), engine: None, green: None };
     let directory = run::run(&order, &place, interrupt).await;
     stop(node).await?;
     let directory = directory?;

@@ -3,6 +3,7 @@
 use super::suite::{self, Manner, Ready, SuiteOrder};
 use super::{judge, shrink};
 use crate::failure::{Blame, Result};
+use crate::run::builds;
 use crate::run::interrupt::Interrupt;
 use crate::run::prepare::{self, Order};
 use crate::run::{self, Place};
@@ -12,9 +13,10 @@ use crate::scenario::speed::Speed;
 use crate::scenario::suite::{Member, QUICK, parse as parse_suite};
 use crate::scenario::validate::drill::not_on_a_server_of_others;
 use crate::scenario::{Scenario, overrides, read};
+use anyhow::Context as _;
 use shakedown_chaos::substrate::database::Database;
 use shakedown_reports::exit_code;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Run scenarios and judge them.
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,10 @@ pub struct Args {
     /// version of it.
     #[arg(long, value_name = "PROGRAM", conflicts_with = "target")]
     engine: Option<PathBuf>,
+    /// The program of the nodes that stand by and take over (`[engine] green`): the release that runs today, or the one
+    /// before. Without it, what SHAKEDOWN_GREEN holds.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "target")]
+    green: Option<PathBuf>,
     /// Run the scenarios of a suite that belong to this profile (quick unless it is said; soak takes long).
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -85,7 +91,12 @@ enum Job {
 pub async fn run(args: Args) -> Result<u8> {
     // All of them are read before the first is run: a slip in the last one shows at once.
     let jobs = jobs(&args)?;
-    let place = Place { out: args.out.clone(), target: args.target.clone(), engine: args.engine.clone() };
+    let place = Place {
+        out: args.out.clone(),
+        target: args.target.clone(),
+        engine: args.engine.clone(),
+        green: green(&args),
+    };
     let interrupt =
         Interrupt::listen("interrupted; ending the run and judging what there is (again: end at once)")?;
     let manner = Manner { json: args.json, repeat_invalid: args.repeat_invalid };
@@ -189,13 +200,34 @@ fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, O
     scenario.seed = seed.unwrap_or(scenario.seed);
     scenario.speed = args.speed.map_or(scenario.speed, Speed::Factor);
     let elsewhere = args.target.as_ref().and_then(|_| not_on_a_server_of_others(&scenario));
-    let lacks = lacks(&scenario).or(elsewhere);
+    let green = green(args);
+    let lacks = lacks(&scenario, green.as_deref()).or(elsewhere);
+    if let Some(program) = green.filter(|_| scenario.engine.green > 0) {
+        builds::version(&program)
+            .with_context(|| format!("{GREEN_FROM} can't be the program of nodes that stand by"))?;
+    }
     let order = prepare::prepare(scenario, &origin)?;
     Ok((Order { again: again(name, args, order.scenario.seed), ..order }, lacks))
 }
 
+/// Where the program of the nodes that stand by comes from.
+const GREEN_FROM: &str = "--green (or SHAKEDOWN_GREEN)";
+
+fn green(args: &Args) -> Option<PathBuf> {
+    let set = || std::env::var_os("SHAKEDOWN_GREEN").filter(|path| !path.is_empty()).map(PathBuf::from);
+    args.green.clone().or_else(set)
+}
+
 /// What this program or machine lacks to run a scenario; `None` when it lacks nothing.
-fn lacks(scenario: &Scenario) -> Option<String> {
+fn lacks(scenario: &Scenario, green: Option<&Path>) -> Option<String> {
+    if scenario.engine.green > 0 && green.is_none() {
+        return Some(format!(
+            "nodes of another build of the engine are to stand by ([engine] green = {}), and none was given: build the \
+             release that runs today, or the one before (`.ci/other-version PATH` does that from git), and give its path \
+             by --green PATH or SHAKEDOWN_GREEN=PATH",
+            scenario.engine.green
+        ));
+    }
     if scenario.database.is_some()
         && let Err(not_run) = Database::can_run()
     {
@@ -225,6 +257,8 @@ fn again(name: &str, args: &Args, seed: u64) -> Vec<String> {
     option("--target", args.target.as_ref());
     let engine = args.engine.as_ref().map(|program| program.display().to_string());
     option("--engine", engine.as_ref());
+    let green = args.green.as_ref().map(|program| program.display().to_string());
+    option("--green", green.as_ref());
     option("--speed", speed.as_ref());
     args.set.iter().for_each(|set| option("--set", Some(set)));
     option("--seed", Some(&seed.to_string()));

@@ -118,11 +118,28 @@ impl Cast {
         roles: Vec<Role>,
         data: Option<PathBuf>,
     ) -> anyhow::Result<Readiness> {
-        let supervision = self.supervision;
-        let stop_signal = libc::SIGTERM;
-        let node = NodeSpec { spec, roles, supervision, data, own_processes: false, user: None, stop_signal };
-        let local = self.local();
+        let (node, local) = (self.node(spec, roles, data), self.local());
         Ok(tokio::task::spawn_blocking(move || local.add_node(node)).await??)
+    }
+
+    /// Makes a node ready that stands by.
+    ///
+    /// # Errors
+    /// There is one of its name.
+    pub async fn add_standby(
+        &self,
+        spec: Spec,
+        roles: Vec<Role>,
+        data: Option<PathBuf>,
+    ) -> anyhow::Result<()> {
+        let (node, local) = (self.node(spec, roles, data), self.local());
+        tokio::task::spawn_blocking(move || local.prepare_standby(node).map(drop)).await??;
+        Ok(())
+    }
+
+    fn node(&self, spec: Spec, roles: Vec<Role>, data: Option<PathBuf>) -> NodeSpec {
+        let (supervision, stop_signal) = (self.supervision, libc::SIGTERM);
+        NodeSpec { spec, roles, supervision, data, own_processes: false, user: None, stop_signal }
     }
 
     /// Why a node is no longer there, when its supervisor gave it up.
@@ -184,6 +201,7 @@ impl Seen {
             local::NodeChange::Ready => NodeChange::Ready,
             local::NodeChange::Ended => NodeChange::Ended,
             local::NodeChange::GivenUp => NodeChange::GivenUp,
+            local::NodeChange::StandsBy => NodeChange::StandsBy,
         };
         self.journal.write(Record::Node(NodeMark {
             node: event.node.clone(),
@@ -194,7 +212,7 @@ impl Seen {
         }));
         match event.change {
             local::NodeChange::Started => self.watcher.watch(&event.node, event.pid),
-            local::NodeChange::Ready => {}
+            local::NodeChange::Ready | local::NodeChange::StandsBy => {}
             local::NodeChange::Ended => self.state().ended.push(event),
             local::NodeChange::GivenUp => {
                 self.state().given_up.get_or_insert(event.node);

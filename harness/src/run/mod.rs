@@ -1,5 +1,6 @@
 //! The one phase function: provision, verify, load, drain, verify again, settle, write. Then judge.
 
+pub mod builds;
 mod cast;
 mod crew;
 mod database;
@@ -13,9 +14,12 @@ mod inputs;
 pub mod interrupt;
 mod late;
 mod leader;
+mod leads;
 mod level;
 mod links;
 pub mod machine;
+mod nodes;
+mod ports;
 pub mod prepare;
 mod progress;
 mod provision;
@@ -55,6 +59,8 @@ pub struct Place {
     pub target: Option<String>,
     /// The program that is the engine, instead of this one.
     pub engine: Option<PathBuf>,
+    /// The program of the nodes that stand by.
+    pub green: Option<PathBuf>,
 }
 
 /// What the phases share.
@@ -223,7 +229,8 @@ async fn host(
     match &place.target {
         Some(url) => Host::somebody_elses(url, cast, &order.scenario.link, directory).await,
         None => {
-            let wanted = Wanted { program: place.engine.as_deref(), scenario: &order.scenario };
+            let programs = (place.engine.as_deref(), place.green.as_deref());
+            let wanted = Wanted { programs, scenario: &order.scenario };
             provision::engine(cast, directory, &wanted, journal).await
         }
     }

@@ -2,10 +2,11 @@
 
 use super::cast::Cast;
 use super::directory::Directory;
+use super::leads::Watch;
+use super::nodes::{self, Nodes};
 use super::{database, leader, links};
 use crate::failure::{Blame, Result};
 use crate::journal::Journal;
-use crate::program;
 use crate::scenario::Scenario;
 use crate::scenario::drill::LinkEntry;
 use crate::scenario::target::ENGINE;
@@ -13,16 +14,11 @@ use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::substrate::database::Database;
-use shakedown_chaos::substrate::local::{Ready, Spec};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Opening a store and binding a port; a long replay has its own time on top of that in no scenario yet.
-const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How long the engine has to end in order.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -34,10 +30,12 @@ pub struct Host {
     links: BTreeMap<String, String>,
     /// The processes of the run.
     pub cast: Cast,
-    /// Name and URL of each node of the engine; none of a server that somebody else runs.
-    nodes: Vec<(String, String)>,
     /// The database of the engine, where it has one of its own.
     database: Option<Database>,
+    /// The nodes of the engine, where the run started it; their ports are theirs until it is over.
+    nodes: Option<Nodes>,
+    /// Who leads, where nodes of one build take over from those of another.
+    watch: Option<Watch>,
     ours: bool,
 }
 
@@ -60,7 +58,7 @@ impl Host {
     ) -> Result<Self> {
         let target = Conductor::new(url).blame_input()?;
         let links = links::make(&cast, &target, named, directory).await?;
-        Ok(Self { target, links, cast, nodes: Vec::new(), database: None, ours: false })
+        Ok(Self { target, links, cast, database: None, nodes: None, watch: None, ours: false })
     }
 
     /// Base URL of the REST API for those who connect over a link: the target's own, where no fault is on it.
@@ -75,7 +73,7 @@ impl Host {
 
     /// Name and URL of each node of the engine; none of a server that somebody else runs.
     pub fn nodes(&self) -> &[(String, String)] {
-        &self.nodes
+        self.nodes.as_ref().map_or(&[], |nodes| &nodes.all)
     }
 
     /// Why a process of the run is no longer there, if one isn't.
@@ -85,20 +83,24 @@ impl Host {
 
     /// Ends the engine in order; a server of somebody else is left alone.
     pub async fn stop(self) -> Result<()> {
+        // Whoever leads now does so because others end.
+        drop(self.watch);
         if let Some(database) = self.database {
             // Its manager would take an end for a failure, so the engine goes first and the pair as one.
             self.cast.end(ENGINE, STOP_WITHIN).await?;
             database::stop(database, STOP_WITHIN).await?;
         }
-        Ok(self.cast.close(STOP_WITHIN).await.context("the run can't be ended in order")?)
+        let closed = self.cast.close(STOP_WITHIN).await;
+        drop(self.nodes);
+        Ok(closed.context("the run can't be ended in order")?)
     }
 }
 
 /// What a run says of the engine that it starts.
 #[derive(Debug)]
 pub struct Wanted<'s> {
-    /// The program that is the engine, instead of this one.
-    pub program: Option<&'s Path>,
+    /// The program that is the engine, instead of this one, and that of the nodes that stand by.
+    pub programs: (Option<&'s Path>, Option<&'s Path>),
     /// What the scenario says.
     pub scenario: &'s Scenario,
 }
@@ -113,46 +115,27 @@ pub async fn engine(
     wanted: &Wanted<'_>,
     journal: &Journal,
 ) -> Result<Host> {
-    let Wanted { program, scenario } = wanted;
-    let ours = || program::path().context("cannot find out which program this is, to start it as engine");
-    let program = program.map_or_else(ours, |other| Ok(other.to_owned()))?;
+    let scenario = wanted.scenario;
     let database = match &scenario.database {
         Some(settings) => Some(database::start(&cast, directory, settings.clone(), journal).await?),
         None => None,
     };
-    let data = data_folder(directory)?;
-    let mut nodes = Vec::new();
-    for name in scenario.engine.names() {
-        let listen = format!("127.0.0.1:{}", free_port().context("there is no free port on 127.0.0.1")?);
-        let mut args: Vec<OsString> =
-            vec!["engine".into(), "--listen".into(), listen.clone().into(), "--store".into()];
-        let mut env = vec![];
-        match &database {
-            None => args.push(format!("sqlite:{}", data.join("engine.db").display()).into()),
-            Some(database) => {
-                let (url, password) = without_password(&database.url());
-                args.extend([url.into(), "--node".into(), name.clone().into()]);
-                args.extend(["--lease".into(), scenario.engine.lease.seconds().to_string().into()]);
-                env.extend(password.map(|password| (OsString::from("PGPASSWORD"), OsString::from(password))));
-            }
-        }
-        let log = directory.logs().join(format!("{name}.log"));
-        let ready = Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN });
-        let spec = Spec { name: name.clone(), program: program.clone(), args, env, log, ready };
-        let ready = cast.add(spec, vec![Role::Engine], Some(data.clone())).await?;
-        nodes.push((name, ready.text.trim().to_owned()));
-    }
-    let urls: Vec<&str> = nodes.iter().map(|(_, url)| url.as_str()).collect();
+    let store = database.as_ref().map(|database| without_password(&database.url()));
+    let nodes = nodes::start(&cast, directory, wanted, store).await?;
+    let urls: Vec<&str> = nodes.all.iter().map(|(_, url)| url.as_str()).collect();
     let target = Conductor::new(&urls.join(",")).context("the engine told no address")?;
     if database.is_some() {
-        leader::chosen(&nodes).await?;
+        // Those that stand by come last, and don't run yet.
+        let run = scenario.engine.names().len();
+        leader::settled(&nodes.all[..run]).await?;
     }
-    if nodes.len() > 1 {
-        let nodes = nodes.clone();
-        cast.local().add_casting(Arc::new(move |role: &Role| leader::cast(role, &nodes)));
+    if nodes.all.len() > 1 {
+        let all = nodes.all.clone();
+        cast.local().add_casting(Arc::new(move |role: &Role| leader::cast(role, &all)));
     }
+    let watch = nodes.sides.clone().map(|sides| Watch::start(&nodes, sides, journal)).transpose()?;
     let links = links::make(&cast, &target, &scenario.link, directory).await?;
-    Ok(Host { target, links, cast, nodes, database, ours: true })
+    Ok(Host { target, links, cast, database, nodes: Some(nodes), watch, ours: true })
 }
 
 /// The URL of a store without the password in it, which a list of processes would show, and the password.
@@ -165,19 +148,6 @@ fn without_password(url: &str) -> (String, Option<String>) {
         Some((format!("{scheme}://{user}@{rest}"), password.to_owned()))
     };
     split().map_or_else(|| (url.to_owned(), None), |(url, password)| (url, Some(password)))
-}
-
-/// A folder of its own for the engine's files, so that a fault can give it a disk of its own.
-fn data_folder(directory: &Directory) -> anyhow::Result<PathBuf> {
-    let data = directory.file("data");
-    std::fs::create_dir(&data).with_context(|| format!("cannot make {}", data.display()))?;
-    std::path::absolute(&data).with_context(|| format!("cannot find out where {} is", data.display()))
-}
-
-/// A port that is free now. A node that is started again must come back where it was, so it is given one, and does not
-/// choose.
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Engine {
     /// How many nodes share the store; more than one only on PostgreSQL.
     pub nodes: u32,
+    /// How many nodes of another build of the engine (`--green PROGRAM`) stand by, for a fault that lets them take over.
+    pub green: u32,
     /// Where it keeps its journal.
     pub store: Store,
     /// How long a leader's word is good: so long a node that hangs or dies is waited for.
@@ -29,7 +31,7 @@ pub enum Store {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { nodes: 1, store: Store::Sqlite, lease: RealTime(1.0) }
+        Self { nodes: 1, green: 0, store: Store::Sqlite, lease: RealTime(1.0) }
     }
 }
 
@@ -39,15 +41,29 @@ impl Engine {
         *self == Self::default()
     }
 
-    /// The names of its nodes.
+    /// The names of the nodes that run from the beginning.
     pub fn names(&self) -> Vec<String> {
-        match self.nodes {
-            1 => vec![ENGINE.to_owned()],
-            nodes => (1..=nodes).map(|number| format!("{ENGINE}-{number}")).collect(),
+        match (self.nodes, self.green) {
+            (1, 0) => vec![ENGINE.to_owned()],
+            (nodes, 0) => numbered(ENGINE, nodes),
+            (nodes, _) => numbered(&format!("{ENGINE}-{BLUE}"), nodes),
         }
+    }
+
+    /// The names of the nodes that stand by.
+    pub fn green_names(&self) -> Vec<String> {
+        numbered(&format!("{ENGINE}-{GREEN}"), self.green)
     }
 }
 
+fn numbered(prefix: &str, count: u32) -> Vec<String> {
+    (1..=count).map(|number| format!("{prefix}-{number}")).collect()
+}
+
+/// What runs from the beginning, where there are two sets of nodes.
+pub const BLUE: &str = "blue";
+/// What stands by.
+pub const GREEN: &str = "green";
 /// Name of the engine's only node; of several the beginning of their names.
 pub const ENGINE: &str = "engine";
 /// Whichever of several nodes leads when a fault is due: `node:leader`.

@@ -227,13 +227,16 @@ impl Conductor {
     }
 
     /// Sends a request to the node that is asked. One that could not be connected to got nothing, so the next is asked
-    /// at once, each of them once; after no answer, or none of a server that works, the next request asks the next node.
+    /// at once, each of them once, and the first that is there is asked from then on; after no answer, or none of a server
+    /// that works, the next request asks the next node.
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>, within: Duration) -> Exchange {
         let Nodes { roots, asked } = &*self.nodes;
         let began_ns = clock::now_ns();
+        let first = asked.load(Ordering::Relaxed);
         let mut tries = 1;
         loop {
-            let number = asked.load(Ordering::Relaxed);
+            // By its own count: what others move meanwhile must not make it pass over one that is there.
+            let number = (first + tries - 1) % roots.len();
             let url = format!("{}{path}", roots[number]);
             let left = within.saturating_sub(Duration::from_nanos(clock::now_ns().saturating_sub(began_ns)));
             let mut sent = self.http.send(method.clone(), &url, body.clone(), left).await;
@@ -243,6 +246,8 @@ impl Conductor {
                 // Of several that fail at once only the first goes on to the next.
                 let next = (number + 1) % roots.len();
                 let _ = asked.compare_exchange(number, next, Ordering::Relaxed, Ordering::Relaxed);
+            } else if tries > 1 {
+                asked.store(number, Ordering::Relaxed);
             }
             if !is_away || tries == roots.len() {
                 return sent;

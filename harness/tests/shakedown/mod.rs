@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_shakedown");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_shakedown");
 
 /// The command `shakedown ARGS`, in `folder`.
 pub fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(args).current_dir(folder).stdin(Stdio::null());
+    // What the caller of the tests has set is none of theirs.
+    command.env_remove("SHAKEDOWN_GREEN");
     command
 }
 
@@ -28,6 +30,11 @@ pub struct Ended {
 /// Runs `shakedown ARGS` in `folder` to its end.
 pub fn shakedown(folder: &Path, args: &[&str]) -> Ended {
     ended(command(folder, args).output().unwrap())
+}
+
+/// The same with a variable in its environment.
+pub fn shakedown_with(variable: (&str, &str), folder: &Path, args: &[&str]) -> Ended {
+    ended(command(folder, args).env(variable.0, variable.1).output().unwrap())
 }
 
 fn ended(output: Output) -> Ended {

@@ -65,6 +65,8 @@ pub enum NodeChange {
     Ended,
     /// Its supervisor gives it up.
     GivenUp,
+    /// It stands by from now on: others serve in its place, and nobody misses it.
+    StandsBy,
     /// A text that a fault waits for came up in its log.
     Marker,
 }

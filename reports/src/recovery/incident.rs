@@ -240,9 +240,8 @@ fn nodes(history: &History, t0: u64, until_ns: u64, node: Option<&str>, clocks: 
         || history.nodes.iter().filter(|m| (t0.saturating_sub(1_000_000_000)..until_ns).contains(&m.at_ns));
     let ended: Vec<&NodeMark> = around().filter(|m| m.change == NodeChange::Ended).collect();
     let back = ended.iter().map(|e| {
-        let ready =
-            around().find(|m| m.node == e.node && m.change == NodeChange::Ready && m.at_ns >= e.at_ns);
-        ready.map(|m| m.at_ns)
+        let is_back = |change| matches!(change, NodeChange::Ready | NodeChange::StandsBy);
+        around().find(|m| m.node == e.node && is_back(m.change) && m.at_ns >= e.at_ns).map(|m| m.at_ns)
     });
     let all_back: Option<Vec<u64>> = back.collect();
     clocks.redundancy_s = all_back.and_then(|at| at.into_iter().max()).map(|at| seconds(t0, at));

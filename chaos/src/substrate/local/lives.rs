@@ -53,11 +53,13 @@ pub(super) struct State {
     pub(super) held: bool,
     /// It waits until the time is over that its end was to last.
     pub(super) rests: bool,
+    /// It does not run, though it may be wanted, until it takes over from others.
+    pub(super) stands_by: bool,
 }
 
 impl State {
     fn is_to_run(&self) -> bool {
-        self.wanted && self.away == 0 && !self.held
+        self.wanted && self.away == 0 && !self.held && !self.stands_by
     }
 }
 
@@ -72,7 +74,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn tell(&self, change: NodeChange, pid: u32, at_ns: u64, text: &str) {
+    pub(super) fn tell(&self, change: NodeChange, pid: u32, at_ns: u64, text: &str) {
         let node = self.spec.spec.name.clone();
         (self.sink)(NodeEvent { node, change, pid, at_ns, text: text.to_owned() });
     }
@@ -146,8 +148,8 @@ fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
         let mut state = shared.lock();
         state.life += 1;
         state.running = Some(Running { identity, descriptor });
-        if state.over || state.held {
-            // It was given up, or held, while it was being started.
+        if state.over || state.held || state.stands_by {
+            // It was given up, held, or told to stand by while it was being started.
             drop(node);
             state.running = None;
             return Err(NodeError::NotRunning { name: shared.spec.spec.name.clone() });
@@ -163,7 +165,7 @@ fn rest(shared: &Shared, lived: Option<Duration>) {
     let mut state = shared.lock();
     let (asked, again_after) = (std::mem::take(&mut state.asked), state.again_after.take());
     state.held |= shared.spec.supervision == Supervision::Manager;
-    if !state.wanted || state.away > 0 || state.over {
+    if !state.wanted || state.away > 0 || state.over || state.stands_by {
         return;
     }
     let delay = match (again_after, shared.spec.supervision) {
@@ -187,7 +189,8 @@ fn rest(shared: &Shared, lived: Option<Duration>) {
     };
     let deadline = clock::after(delay);
     state.rests = true;
-    while !state.over && state.wanted && state.away == 0 && !clock::until(deadline).is_zero() {
+    let waits = |state: &State| !state.over && state.wanted && state.away == 0 && !state.stands_by;
+    while waits(&state) && !clock::until(deadline).is_zero() {
         let left = clock::until(deadline);
         state = match shared.changed.wait_timeout(state, left) {
             Ok((state, _)) => state,

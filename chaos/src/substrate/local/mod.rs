@@ -5,12 +5,14 @@ pub mod kit;
 mod left;
 mod life;
 mod lives;
+mod standby;
 mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
 pub use capability::{Capability, capabilities};
 pub use left::Left;
 pub use life::{Brought, Ended, Readiness};
+pub use standby::Proof;
 pub use supervisor::Supervised;
 
 use super::link::{Link, LinkError};
@@ -82,6 +84,8 @@ pub enum NodeChange {
     Ended,
     /// Its supervisor gives it up.
     GivenUp,
+    /// It stands by: it runs when it takes over from others, and not before.
+    StandsBy,
 }
 
 /// Something became of a node.
@@ -353,6 +357,9 @@ impl Local {
     /// Those whom an injection hurts: all of the role, or the one that its seed draws.
     fn victims(&self, injection: &Injection) -> Result<Vec<Arc<Supervised>>, Unaimed> {
         let mut nodes = self.of_role(&injection.on);
+        // Who stands by is nobody to hurt, and needed for the fault that changes that.
+        let takes_over = matches!(injection.fault, Fault::BlueGreen { .. });
+        nodes.retain(|node| takes_over || !node.stands_by());
         if nodes.is_empty() {
             return Err(Unaimed::Nobody(format!(
                 "there is no {} now that a {} could hurt; name a role that the run has; on servers of your own give \

@@ -3,6 +3,7 @@
 use super::kit::Kit;
 use super::life::{Brought, Ended, Readiness};
 use super::lives::{Shared, State, supervise};
+use super::standby::Proof;
 use super::{NodeSpec, Sink, Supervision};
 use crate::clock;
 use crate::process::{self, Identity};
@@ -16,9 +17,10 @@ const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A node under supervision.
 pub struct Supervised {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     before_kill: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    pub(super) proof: OnceLock<Proof>,
 }
 
 impl Supervised {
@@ -33,7 +35,8 @@ impl Supervised {
         let watched = Arc::clone(&shared);
         let name = format!("node-{}", shared.spec.spec.name);
         let thread = std::thread::Builder::new().name(name).spawn(move || supervise(&watched))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)), before_kill: OnceLock::new() })
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { shared, thread, before_kill: OnceLock::new(), proof: OnceLock::new() })
     }
 
     /// Its name, roles and arguments.
@@ -86,7 +89,7 @@ impl Supervised {
     /// again. The time that others keep it away is not counted. Blocks.
     ///
     /// # Errors
-    /// It was given up, or did not come up within `limit`: why the last life that was seen did not.
+    /// It was given up, or stands by, or did not come up within `limit`: why the last life that was seen did not.
     pub fn await_ready(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
         self.await_life(life, limit, |state| state.over || !state.wanted)
     }
@@ -96,7 +99,16 @@ impl Supervised {
     /// # Errors
     /// It did not come up, or not within `limit`.
     pub fn await_first(&self, limit: Duration) -> Result<Readiness, NodeError> {
-        self.await_life(1, limit, |state| state.over || state.failed.is_some())
+        self.await_only(1, limit)
+    }
+
+    /// The same of life `life` alone.
+    ///
+    /// # Errors
+    /// It did not come up, or not within `limit`.
+    pub fn await_only(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
+        let has_failed = |state: &State| state.failed.as_ref().is_some_and(|(failed, _)| *failed >= life);
+        self.await_life(life, limit, |state| state.over || has_failed(state))
     }
 
     fn await_life(
@@ -110,6 +122,9 @@ impl Supervised {
         loop {
             if let Some(ready) = state.ready.as_ref().filter(|ready| ready.life >= life) {
                 return Ok(ready.clone());
+            }
+            if state.stands_by {
+                return Err(NodeError::StandsBy { name: self.shared.spec.spec.name.clone() });
             }
             let hopeless = hopeless(&state);
             if hopeless || clock::until(deadline).is_zero() {
@@ -198,7 +213,7 @@ impl Supervised {
         state.running.is_none() && state.held && state.wanted && state.away == 0 && !state.rests
     }
 
-    fn end_life(&self, life: u64, sent_ns: u64, grace: Duration) -> Result<Brought, NodeError> {
+    pub(super) fn end_life(&self, life: u64, sent_ns: u64, grace: Duration) -> Result<Brought, NodeError> {
         if let Some(ended) = self.await_end(life, grace) {
             return Ok(Brought { sent_ns, ended });
         }
@@ -259,7 +274,7 @@ impl Supervised {
     }
 
     /// Sends a signal to the running process, with a change to the state that nobody can come between.
-    fn send(&self, signal: i32, change: impl FnOnce(&mut State)) -> Result<(u64, u64), NodeError> {
+    pub(super) fn send(&self, signal: i32, change: impl FnOnce(&mut State)) -> Result<(u64, u64), NodeError> {
         let mut state = self.lock();
         let name = &self.shared.spec.spec.name;
         let Some(running) = &state.running else { return Err(self.not_running()) };
@@ -305,7 +320,7 @@ impl Supervised {
         NodeError::NotReady { name, within, log, tail }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.lock()
     }
 }

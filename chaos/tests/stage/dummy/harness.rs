@@ -47,7 +47,13 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
         user: None,
         stop_signal: libc::SIGTERM,
     };
+    let mut standby = node.clone();
+    standby.spec.name = "standby".to_owned();
+    standby.spec.log = run_dir.join("standby.log");
     let ready = local.add_node(node).expect("the node comes up");
+    if fault.contains("blue_green") {
+        local.prepare_standby(standby).expect("another can be made ready");
+    }
     println!("node {} at {}", ready.pid, ready.text);
     let tell = Arc::new(move |event: shakedown_chaos::drill::FaultEvent| {
         if !matches!(event.phase, Phase::Intended | Phase::Healing) {

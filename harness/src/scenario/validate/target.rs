@@ -1,8 +1,11 @@
 //! What the target that a run starts for itself must fulfil.
 
+use super::drill::{CLIENTS, WORKERS};
 use super::{Finding, refuse};
 use crate::scenario::Scenario;
+use crate::scenario::fault::FaultEntry;
 use crate::scenario::target::{LEADER, Store};
+use shakedown_chaos::fault::Fault;
 use shakedown_chaos::role::{Role, Seat};
 
 /// More nodes than this only wait for each other.
@@ -22,6 +25,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
                        store = \"postgres\" with a [database]";
         return refuse("nodes", engine.nodes, problem.to_owned());
     }
+    standby(scenario)?;
     if !(0.1..=60.0).contains(&engine.lease.seconds()) {
         let problem = "[engine] lease: accepted is 100 ms to 60 s".to_owned();
         return refuse("lease", engine.lease.seconds(), problem);
@@ -42,9 +46,46 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
     }
 }
 
+/// What is wrong with the nodes that stand by, and with the faults that let them take over.
+fn standby(scenario: &Scenario) -> Result<(), Finding> {
+    let engine = &scenario.engine;
+    if engine.green > MOST_NODES {
+        let problem = format!("[engine] green = {}: accepted is 0 to {MOST_NODES}", engine.green);
+        return refuse("green", engine.green, problem);
+    }
+    if engine.green > 0 && engine.store == Store::Sqlite {
+        let problem = "[engine] has nodes that stand by (green) and store = \"sqlite\", which one process has for itself, so \
+                       that nobody could take over from it: use store = \"postgres\" with a [database]";
+        return refuse("green", engine.green, problem.to_owned());
+    }
+    let switches = |fault: &&FaultEntry| matches!(fault.inject, Fault::BlueGreen { .. });
+    let Some(switch) = scenario.fault.iter().find(switches) else { return Ok(()) };
+    if engine.green == 0 {
+        let problem = format!(
+            "fault {:?} lets the nodes that stand by take over, and none do: say [engine] green = 2, with store = \
+             \"postgres\"",
+            switch.name
+        );
+        return refuse("name", &switch.name, problem);
+    }
+    // A proxy before the engine leads to one node, which the switch ends.
+    let of_one_node =
+        |role: &Role| matches!(role, Role::Link(name) if [CLIENTS, WORKERS].contains(&name.as_str()));
+    match scenario.fault.iter().find(|fault| of_one_node(&fault.on)) {
+        Some(fault) => {
+            let problem = format!(
+                "fault {:?} is on {}, which leads to one node, and {:?} ends that node: put them into two scenarios",
+                fault.name, fault.on, switch.name
+            );
+            refuse("name", &fault.name, problem)
+        }
+        None => Ok(()),
+    }
+}
+
 /// What faults can be aimed at in the target itself.
 pub fn roles(scenario: &Scenario) -> Vec<Role> {
-    let names = scenario.engine.names();
+    let names = [scenario.engine.names(), scenario.engine.green_names()].concat();
     let leader = (names.len() > 1).then(|| LEADER.to_owned());
     let nodes = names.into_iter().chain(leader).map(Role::Node);
     let mut roles: Vec<Role> = [Role::Engine].into_iter().chain(nodes).collect();
