@@ -1,5 +1,6 @@
 //! The supervisor of one node: a thread that starts it, waits for its end, and starts it again on the same arguments.
 
+use super::backups::Backups;
 use super::kit::Kit;
 use super::life::{Brought, Ended, Readiness};
 use super::lives::{Shared, State, supervise};
@@ -19,6 +20,7 @@ pub struct Supervised {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     before_kill: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    backups: Backups,
 }
 
 impl Supervised {
@@ -33,7 +35,8 @@ impl Supervised {
         let watched = Arc::clone(&shared);
         let name = format!("node-{}", shared.spec.spec.name);
         let thread = std::thread::Builder::new().name(name).spawn(move || supervise(&watched))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)), before_kill: OnceLock::new() })
+        let (thread, before_kill) = (Mutex::new(Some(thread)), OnceLock::new());
+        Ok(Self { shared, thread, before_kill, backups: Backups::default() })
     }
 
     /// Its name, roles and arguments.
@@ -46,6 +49,12 @@ impl Supervised {
     #[must_use]
     pub fn kit(&self) -> &Kit {
         &self.shared.kit
+    }
+
+    /// Its backups.
+    #[must_use]
+    pub fn backups(&self) -> &Backups {
+        &self.backups
     }
 
     /// Its process, while there is one.

@@ -43,6 +43,7 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
         roles: vec![role],
         supervision: Supervision::Again { after: Duration::ZERO, at_most: 3 },
         data: Some(data),
+        backup: None,
         own_processes: false,
         user: None,
         stop_signal: libc::SIGTERM,

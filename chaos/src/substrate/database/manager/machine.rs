@@ -1,49 +1,14 @@
 //! What a manager does next: decided from what it saw, without a clock, a process or a socket.
 
+mod ruin;
+
 use super::super::settings::{Fence, Rejoin, Settings};
 use super::super::{Event, Phase, Side};
+use super::step::{How, Step};
 use std::collections::VecDeque;
 
 /// How long after a failed step the next attempt is, nanoseconds.
 const AGAIN_AFTER_NS: u64 = 500_000_000;
-
-/// Something that a manager does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Keeps a lost primary from writing.
-    Fence(Side),
-    /// Stops a primary in order, so that the standby has everything.
-    StopInOrder(Side),
-    /// Makes the standby the primary.
-    Promote(Side),
-    /// Writes on the new primary until that works.
-    AwaitWritable(Side),
-    /// Leads clients to it.
-    Repoint(Side),
-    /// Tries to write on the fenced one.
-    TryLate(Side),
-    /// Stops one whose data are to be put in order.
-    Stop(Side),
-    /// Starts a primary again where it was.
-    Restart(Side),
-    /// Makes a stopped one a standby of the other.
-    Rejoin(Side, How),
-    /// Lets commits go on without the standby.
-    Degrade(Side),
-    /// Makes commits wait for the standby.
-    Restore(Side),
-}
-
-/// How a stopped database becomes a standby.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// It was one, and goes on.
-    Start,
-    /// What the primary doesn't know is taken back.
-    Rewind,
-    /// It is copied anew.
-    Copy,
-}
 
 /// What a manager sees at one look.
 #[derive(Debug, Clone)]
@@ -110,6 +75,8 @@ pub struct Machine {
     target: Option<u64>,
     /// Since when an asynchronous standby does not stream.
     silent_ns: Option<u64>,
+    /// The data of both is destroyed, or is to be: nobody is started, whatever is seen.
+    ruined: bool,
     events: Vec<Event>,
 }
 
@@ -131,6 +98,7 @@ impl Machine {
             next_how: None,
             target: None,
             silent_ns: None,
+            ruined: false,
             events: Vec::new(),
         }
     }
@@ -160,7 +128,7 @@ impl Machine {
 
     /// Takes what was seen.
     pub fn look(&mut self, look: &Look) {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || self.ruined {
             return;
         }
         match &look.write {
@@ -175,7 +143,7 @@ impl Machine {
     /// An operator asks for the roles to change.
     pub fn switch(&mut self, at_ns: u64) {
         let (old, new) = (self.primary, self.primary.other());
-        let why = match (self.queue.is_empty() && self.failures == 0, self.redundant) {
+        let why = match (self.queue.is_empty() && self.failures == 0 && !self.ruined, self.redundant) {
             (false, _) => "a failover goes on",
             (true, false) => "the standby has not everything",
             (true, true) => {
@@ -317,7 +285,11 @@ impl Machine {
                 self.tell(Phase::Promoted, at_ns, side, text);
             }
             Step::AwaitWritable(side) => self.tell(Phase::Writable, at_ns, side, text),
-            Step::Repoint(side) => self.tell(Phase::Repointed, at_ns, side, text),
+            Step::Repoint(side) => {
+                self.ruined = false;
+                self.tell(Phase::Repointed, at_ns, side, text);
+            }
+            Step::Destroy(_) | Step::PutBack(_) | Step::Replay(_) => self.rebuilt(step, at_ns, text),
             Step::TryLate(side) => self.tell(Phase::LateWrites, at_ns, side, text),
             Step::Stop(_) => {}
             Step::Restart(side) => {
@@ -347,21 +319,12 @@ impl Machine {
     /// A step failed: what is tried next.
     pub fn failed(&mut self, step: Step, at_ns: u64, why: String) {
         self.not_before_ns = at_ns + AGAIN_AFTER_NS;
-        let (Step::Fence(side)
-        | Step::StopInOrder(side)
-        | Step::Promote(side)
-        | Step::AwaitWritable(side)
-        | Step::Repoint(side)
-        | Step::TryLate(side)
-        | Step::Stop(side)
-        | Step::Restart(side)
-        | Step::Rejoin(side, _)
-        | Step::Degrade(side)
-        | Step::Restore(side)) = step;
+        let side = step.side();
         match step {
             // What was begun is brought to its end: nobody knows how far it came, and two primaries must not be.
             Step::Fence(_) | Step::Promote(_) | Step::AwaitWritable(_) | Step::Repoint(_) | Step::Stop(_) => {
             }
+            Step::Destroy(_) | Step::PutBack(_) | Step::Replay(_) => {}
             Step::StopInOrder(_) => {
                 self.queue.clear();
                 self.queue.push_back(Step::Restart(side));
