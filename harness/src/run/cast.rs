@@ -13,7 +13,7 @@ use shakedown_chaos::lock::Lock;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::Injection;
 use shakedown_chaos::substrate::local::{
-    self, Left, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision,
+    self, Backup, Left, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision,
 };
 use shakedown_reports::history::{Begun, FaultMark, FaultPhase, NodeChange, NodeMark, Record};
 use std::path::PathBuf;
@@ -108,7 +108,7 @@ impl Cast {
         Arc::clone(&self.local)
     }
 
-    /// Starts a node and returns when it is ready.
+    /// Starts a node and returns when it is ready. `kept`: the folder of its data, and how that is backed up.
     ///
     /// # Errors
     /// It does not come up.
@@ -116,11 +116,21 @@ impl Cast {
         &self,
         spec: Spec,
         roles: Vec<Role>,
-        data: Option<PathBuf>,
+        kept: Option<(PathBuf, Option<Backup>)>,
     ) -> anyhow::Result<Readiness> {
         let supervision = self.supervision;
         let stop_signal = libc::SIGTERM;
-        let node = NodeSpec { spec, roles, supervision, data, own_processes: false, user: None, stop_signal };
+        let (data, backup) = kept.unzip();
+        let node = NodeSpec {
+            spec,
+            roles,
+            supervision,
+            data,
+            backup: backup.flatten(),
+            own_processes: false,
+            user: None,
+            stop_signal,
+        };
         let local = self.local();
         Ok(tokio::task::spawn_blocking(move || local.add_node(node)).await??)
     }

@@ -13,7 +13,7 @@ use crate::target::conductor::Conductor;
 use anyhow::Context;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::substrate::database::Database;
-use shakedown_chaos::substrate::local::{Ready, Spec};
+use shakedown_chaos::substrate::local::{Backup, Ready, Spec};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -114,6 +114,8 @@ pub async fn engine(
         None => None,
     };
     let data = data_folder(directory)?;
+    // On PostgreSQL a node keeps nothing: its database is what is backed up.
+    let backup = database.is_none().then(|| backup(&program, &data));
     let mut nodes = Vec::new();
     for name in scenario.engine.names() {
         let listen = format!("127.0.0.1:{}", free_port().context("there is no free port on 127.0.0.1")?);
@@ -121,7 +123,7 @@ pub async fn engine(
             vec!["engine".into(), "--listen".into(), listen.clone().into(), "--store".into()];
         let mut env = vec![];
         match &database {
-            None => args.push(format!("sqlite:{}", data.join("engine.db").display()).into()),
+            None => args.push(sqlite(&data)),
             Some(database) => {
                 let (url, password) = without_password(&database.url());
                 args.extend([url.into(), "--node".into(), name.clone().into()]);
@@ -132,7 +134,7 @@ pub async fn engine(
         let log = directory.logs().join(format!("{name}.log"));
         let ready = Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN });
         let spec = Spec { name: name.clone(), program: program.clone(), args, env, log, ready };
-        let ready = cast.add(spec, vec![Role::Engine], Some(data.clone())).await?;
+        let ready = cast.add(spec, vec![Role::Engine], Some((data.clone(), backup.clone()))).await?;
         nodes.push((name, ready.text.trim().to_owned()));
     }
     let urls: Vec<&str> = nodes.iter().map(|(_, url)| url.as_str()).collect();
@@ -157,6 +159,21 @@ fn without_password(url: &str) -> (String, Option<String>) {
         Some((format!("{scheme}://{user}@{rest}"), password.to_owned()))
     };
     split().map_or_else(|| (url.to_owned(), None), |(url, password)| (url, Some(password)))
+}
+
+/// The engine's store in its folder.
+fn sqlite(data: &Path) -> OsString {
+    format!("sqlite:{}", data.join("engine.db").display()).into()
+}
+
+/// How a backup of it is taken and restored: by the engine's own commands. Backups are beside its folder.
+fn backup(program: &Path, data: &Path) -> Backup {
+    let command = |action: &str, folder: &str| {
+        let words = ["engine", action, "--store"].map(OsString::from).into_iter();
+        [program.into()].into_iter().chain(words).chain([sqlite(data), folder.into()]).collect()
+    };
+    let (take, put_back) = (command("backup", "--to"), command("restore", "--from"));
+    Backup { folder: data.with_file_name("backups"), take, put_back }
 }
 
 /// A folder of its own for the engine's files, so that a fault can give it a disk of its own.
