@@ -243,3 +243,24 @@ fn links_through_proxies_that_are_there_are_taken_in() {
     let (_, left) = Wire::to(api).ask("GET", "/proxies/front/toxics", &Value::Null).unwrap();
     assert_eq!(left, "[]", "their proxy is as it was");
 }
+
+#[test]
+fn a_restore_without_a_backup_and_one_of_what_keeps_nothing_are_refused_before_anything_starts() {
+    let at = |from: &str| format!("at = \"{from}\"");
+    let restore = |on: &str, from: &str| fault("fault = \"restore\"", on, &at(from));
+    let backup = |on: &str, from: &str| {
+        fault("fault = \"backup\"", on, &at(from)).replace("name = \"cut\"", "name = \"backup\"")
+    };
+    let refused = |faults: &str, parts: &[&str]| {
+        let folder = folder(&scenario(10, 6, faults));
+        shakedown(folder.path(), &["run", "drill.toml"]).expect(4, &[&["drill.toml:"], parts].concat());
+        assert!(run_directory(folder.path()).is_none(), "nothing was begun");
+    };
+    let none = "no backup of engine is taken before; plan a fault { fault = \"backup\" } on engine";
+    refused(&restore("engine", "3 s"), &["cut", none]);
+    refused(&[backup("engine", "4 s"), restore("engine", "3 s")].concat(), &["cut", none]);
+    refused(&backup("worker:1", "2 s"), &["backup", "worker:1", "is on engine or node:engine here"]);
+    let server = folder(&scenario(10, 6, &[backup("engine", "2 s"), restore("engine", "3 s")].concat()));
+    let target = ["run", "drill.toml", "--target", "http://127.0.0.1:9/api"];
+    shakedown(server.path(), &target).expect(4, &["backup", "somebody else runs", "fault = \"command\""]);
+}
