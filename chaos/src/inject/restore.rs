@@ -62,8 +62,9 @@ impl Force for Restore {
         if !self.is_touched {
             return Ok(Known { at_ns: clock::now_ns(), evidence: "nothing was changed".to_owned() });
         }
-        let put_back = self.end_clients().and_then(|()| self.put_back());
-        let clients = self.start_clients();
+        // Each of the three, whatever became of the one before.
+        let (ended, put_back, clients) = (self.end_clients(), self.put_back(), self.start_clients());
+        ended?;
         let known = joined(put_back?.into_iter().chain(clients?).collect());
         // It serves since then; that it is as safe as before is looked at besides.
         let whole: Result<Vec<Option<String>>, Doubt> =

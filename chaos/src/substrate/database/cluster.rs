@@ -6,7 +6,7 @@ use super::binaries::Binaries;
 use super::config::{self, Archive, Changing, Fixed};
 use super::place::{self, User};
 use super::ports;
-use super::sql::Door;
+use super::sql::{self, Door};
 use crate::clock;
 use crate::inject::disk_full;
 use crate::process::{self, Identity};
@@ -204,7 +204,7 @@ impl Cluster {
         let told =
             crate::command::run(&words, &env, TOOL_WITHIN).map_err(|error| failed(error.to_string()))?;
         let line = told.stdout.lines().find_map(|line| line.strip_prefix("Latest checkpoint location:"));
-        line.and_then(|text| position(text.trim())).ok_or_else(|| failed(told.to_string()))
+        line.and_then(|text| sql::position(text.trim())).ok_or_else(|| failed(told.to_string()))
     }
 
     /// Writes its settings: as a standby if it is to follow somebody, else as a primary.
@@ -392,22 +392,4 @@ pub struct NodeNames {
     pub roles: Vec<crate::role::Role>,
     /// Its log.
     pub log: PathBuf,
-}
-
-/// A position in the log, `0/3000028`, as a number of bytes.
-fn position(text: &str) -> Option<u64> {
-    let (high, low) = text.split_once('/')?;
-    Some(u64::from_str_radix(high, 16).ok()? << 32 | u64::from_str_radix(low, 16).ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_are_numbers_of_bytes() {
-        assert_eq!(position("0/3000028"), Some(0x300_0028));
-        assert_eq!(position("2/A"), Some((2 << 32) + 10));
-        assert_eq!(position("none"), None);
-    }
 }

@@ -171,7 +171,7 @@ mod tests {
         let archive = Archive { folder: PathBuf::from("/a 'b' 5%"), timeout_s: 1 };
         let text = postgresql_conf(&Fixed { name: "db-1", port: 1, archive: Some(&archive), more: &[] });
         // Quoted for the shell, and once more for the file.
-        let folder = r"''/a ''\\b\\ 5%%''";
+        let folder = r"''/a ''\\''''b''\\'''' 5%%''";
         assert!(
             text.contains(&format!("if test -f {folder}/%f; then cmp -s %p {folder}/%f; else")),
             "{text}"
