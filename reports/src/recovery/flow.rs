@@ -123,9 +123,9 @@ fn spans(workflow: &WorkflowRun<'_>, ended_ns: u64) -> Vec<(u64, u64)> {
             None => seen_ended.or(taken_away_ns).unwrap_or(ended_ns),
         };
         // What was done, and undone by a restore, waits anew only since then.
-        let first = undone(workflow).find(|e| e.reference == task.reference && e.polled_ns >= ready_ns);
+        let first = undone(workflow).find(|e| e.reference == task.reference);
         match (first, workflow.rewound_ns) {
-            (Some(first), Some(gone_ns)) => {
+            (Some(first), Some(gone_ns)) if ready_ns < gone_ns => {
                 out.extend([(ready_ns, first.polled_ns), (gone_ns, left_ns)]);
             }
             _ => out.push((ready_ns, left_ns)),
