@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a client has to end in order: what it waits for is gone.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// One restore, of each that has the role.
 pub(super) struct Restore {
@@ -28,14 +28,17 @@ impl Restore {
         self.keepers.iter().map(|keeper| keeper.put_back()).collect()
     }
 
-    /// Ends the clients, each until it is let back, however that comes out.
+    /// Ends the clients, all at once, each until it is let back, however that comes out.
     fn end_clients(&self) -> Result<(), Doubt> {
-        let ended = self.clients.iter().map(|client| match client.end(GRACE) {
+        let end = |client: &Supervised| match client.end(GRACE) {
             Ok(_) | Err(NodeError::NotRunning { .. }) => Ok(()),
             Err(error) => Err(Doubt::from(error)),
-        });
-        // Each of them, also after one that could not be ended.
-        ended.fold(Ok(()), Result::and)
+        };
+        let panicked = |_| Err(Doubt::new("who was to end a client panicked"));
+        std::thread::scope(|scope| {
+            let ends: Vec<_> = self.clients.iter().map(|client| scope.spawn(move || end(client))).collect();
+            ends.into_iter().map(|ended| ended.join().unwrap_or_else(panicked)).fold(Ok(()), Result::and)
+        })
     }
 
     /// Lets the clients back, also when there is nothing for them to come back to.
