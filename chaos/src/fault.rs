@@ -1,5 +1,6 @@
 //! Faults as data: what is done, with figures that carry their unit. How each is done is in `inject/`.
 
+use crate::role::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -128,6 +129,15 @@ pub enum Fault {
     },
     /// A planned change of roles: the standby of a pair of databases becomes the primary, and the other way round.
     Switchover {},
+    /// A backup of the data is taken, beside whatever else goes on.
+    Backup {},
+    /// The data is destroyed, and the latest backup takes its place.
+    Restore {
+        /// Whose nodes are ended before the restored one starts, and started when it is there: those that remember more
+        /// than the backup knows.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        clients: Vec<Role>,
+    },
     /// Commands of your own: kubectl, ssh, a cloud's tool.
     Command {
         /// Program and arguments that inject; exit code 0 means that it was done.
@@ -202,6 +212,8 @@ impl Fault {
             Self::ClockSkew { .. } => "clock_skew",
             Self::Corrupt { .. } => "corrupt",
             Self::Switchover {} => "switchover",
+            Self::Backup {} => "backup",
+            Self::Restore { .. } => "restore",
             Self::Command { .. } => "command",
         }
     }
@@ -231,13 +243,18 @@ impl Fault {
                 | Self::RollingRestart { .. }
                 | Self::BlueGreen { .. }
                 | Self::Switchover {}
+                | Self::Backup {}
+                | Self::Restore { .. }
         )
     }
 
     /// True when it hurts every node of its role, not one of them.
     #[must_use]
     pub fn takes_all(&self) -> bool {
-        matches!(self, Self::RollingRestart { .. } | Self::BlueGreen { .. })
+        matches!(
+            self,
+            Self::RollingRestart { .. } | Self::BlueGreen { .. } | Self::Backup {} | Self::Restore { .. }
+        )
     }
 
     /// True when, though it [passes](Self::passes), the next of its kind begins only when it is over.
@@ -254,6 +271,8 @@ impl Fault {
             Self::Command { within_s, .. } => Duration::from_secs(within_s.saturating_mul(2)),
             // The old primary may have to be copied anew.
             Self::Switchover {} => Duration::from_secs(60),
+            // All of the data is copied, and for a standby once more.
+            Self::Backup {} | Self::Restore { .. } => Duration::from_secs(240),
             _ => Duration::ZERO,
         }
     }
@@ -295,6 +314,9 @@ impl Fault {
                 "file must be relative to the node's data and stay inside it: \"engine.db\", \"*.wal\"",
             ),
             Self::Corrupt { bytes: 0, .. } => refuse("bytes = 0 does nothing; give at least 1"),
+            Self::Restore { clients } if clients.iter().any(|role| matches!(role, Role::Link(_))) => {
+                refuse("clients are nodes that are ended and started, such as \"engine\"; a link is none")
+            }
             Self::Command { inject, heal, .. } if inject.is_empty() || heal.is_empty() => {
                 refuse("inject and heal each need a program: inject = [\"kubectl\", \"delete\", …]")
             }
@@ -352,6 +374,7 @@ mod tests {
             (r#"{"fault":"corrupt","file":"/etc/passwd"}"#, "relative"),
             (r#"{"fault":"corrupt","file":"../engine.db"}"#, "inside"),
             (r#"{"fault":"command","inject":[],"heal":["true"]}"#, "program"),
+            (r#"{"fault":"restore","clients":["link:clients"]}"#, "are nodes"),
         ] {
             let error = read(text).unwrap().check().unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -98,6 +98,20 @@ fn nothing_of_a_killed_harness_is_left() {
 }
 
 #[test]
+fn a_backup_that_is_being_taken_ends_with_its_harness() {
+    let mut harness = Harness::start(r#"{"fault":"backup"}"#, "none", false);
+    let said = harness.folder.path().join("taking");
+    let taking = || Identity::of(fs::read_to_string(&said).ok()?.trim().parse().ok()?);
+    until("it is being taken", || taking().is_some());
+    let taking = taking().unwrap();
+    assert!(taking.is_alive());
+    harness.kill();
+    until("nobody takes it any more", || !taking.is_alive());
+    let healing = heal(harness.folder.path(), false).unwrap();
+    assert!(healing.is_whole(), "{healing}");
+}
+
+#[test]
 fn heal_refuses_while_the_run_goes_on_and_heals_by_force() {
     let mut harness = Harness::start(PAUSE, "none", false);
     assert!(harness.hears().starts_with("Applied"));

@@ -243,3 +243,58 @@ fn links_through_proxies_that_are_there_are_taken_in() {
     let (_, left) = Wire::to(api).ask("GET", "/proxies/front/toxics", &Value::Null).unwrap();
     assert_eq!(left, "[]", "their proxy is as it was");
 }
+
+/// By the engine's own commands, on its own store: what was acknowledged before the backup is there again, and what is lost
+/// is newer, and counted.
+#[test]
+fn a_restore_brings_back_what_the_backup_has_and_says_how_much_is_lost() {
+    let backup = fault("fault = \"backup\"", "engine", "at = \"1 s\"").replace("\"cut\"", "\"backup\"");
+    let restore = fault("fault = \"restore\"", "engine", "at = \"3 s\"\nallow = { lost_within = \"3 s\" }");
+    let folder = folder(&scenario(50, 8, &[backup, restore].concat()));
+    let run = shakedown(folder.path(), &["run", "drill.toml"]);
+    let told = run_directory(folder.path()).unwrap();
+    let summary = summary(&told);
+    let check = |name: &str| {
+        summary["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap().clone()
+    };
+    for name in ["lost_start", "lost_completion"] {
+        assert_eq!(check(name)["verdict"], "pass", "{name}: {}\n{}", check(name), run.out);
+        assert!(check(name)["rewound"].as_u64().unwrap() > 0, "{name} of a run that went back two seconds");
+    }
+    let injections = &summary["recovery"]["injections"];
+    assert_eq!((&injections[0]["lost"], &injections[0]["state"]), (&json!(0), &json!("done")));
+    assert_eq!(injections[1]["state"], "done", "{injections:#}");
+    assert!(injections[1]["lost"].as_u64().unwrap() > 50, "{injections:#}");
+    let allowed = &injections[1]["allowances"][0];
+    assert_eq!(
+        (&allowed["name"], &allowed["verdict"]),
+        (&json!("lost_within_s"), &json!("pass")),
+        "{allowed}"
+    );
+    let age = allowed["measured"].as_f64().unwrap();
+    assert!((1.0..3.0).contains(&age), "the backup was begun about two seconds before: {age}");
+    let evidence = injections[0]["evidence"].as_str().unwrap();
+    assert!(evidence.contains("read back"), "the engine's own word: {evidence}");
+    assert!(told.join("backups/engine-1/backup.json").exists());
+}
+
+#[test]
+fn a_restore_without_a_backup_and_one_of_what_keeps_nothing_are_refused_before_anything_starts() {
+    let at = |from: &str| format!("at = \"{from}\"");
+    let restore = |on: &str, from: &str| fault("fault = \"restore\"", on, &at(from));
+    let backup = |on: &str, from: &str| {
+        fault("fault = \"backup\"", on, &at(from)).replace("name = \"cut\"", "name = \"backup\"")
+    };
+    let refused = |faults: &str, parts: &[&str]| {
+        let folder = folder(&scenario(10, 6, faults));
+        shakedown(folder.path(), &["run", "drill.toml"]).expect(4, &[&["drill.toml:"], parts].concat());
+        assert!(run_directory(folder.path()).is_none(), "nothing was begun");
+    };
+    let none = "no backup of engine is taken before; plan a fault { fault = \"backup\" } on engine";
+    refused(&restore("engine", "3 s"), &["cut", none]);
+    refused(&[backup("engine", "4 s"), restore("engine", "3 s")].concat(), &["cut", none]);
+    refused(&backup("worker:1", "2 s"), &["backup", "worker:1", "is on engine or node:engine here"]);
+    let server = folder(&scenario(10, 6, &[backup("engine", "2 s"), restore("engine", "3 s")].concat()));
+    let target = ["run", "drill.toml", "--target", "http://127.0.0.1:9/api"];
+    shakedown(server.path(), &target).expect(4, &["backup", "somebody else runs", "fault = \"command\""]);
+}

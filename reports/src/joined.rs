@@ -6,6 +6,7 @@ use crate::history::{
     Reported, Shed, Start,
 };
 use crate::plan::{Level, Plan, Template, Workflow};
+use crate::rewind::{self, Rewind};
 use std::collections::BTreeMap;
 
 /// Statuses from which a workflow does not move by itself.
@@ -22,6 +23,8 @@ pub struct Joined<'a> {
     pub history: &'a History,
     /// Levels in the order of the plan.
     pub levels: Vec<LevelRun<'a>>,
+    /// Restores from a backup.
+    pub(crate) rewinds: Vec<Rewind>,
 }
 
 /// A level of load, joined.
@@ -65,6 +68,8 @@ pub struct WorkflowRun<'a> {
     pub begun: Vec<&'a Begun>,
     /// What the workers did for it, in the order of the history.
     pub executions: Vec<&'a Execution>,
+    /// t₀ of a restore that may have gone back to before its end.
+    pub(crate) rewound_ns: Option<u64>,
 }
 
 impl<'a> Joined<'a> {
@@ -118,7 +123,11 @@ impl<'a> Joined<'a> {
         for r in &history.begun {
             place(&r.level, r.index, &mut |w| w.begun.push(r));
         }
-        Self { speed: history.header.speed, plan, history, levels }
+        let rewinds = rewind::all(plan, history);
+        for workflow in levels.iter_mut().flat_map(|l| &mut l.workflows) {
+            workflow.rewound_ns = workflow.rewound_by(&rewinds);
+        }
+        Self { speed: history.header.speed, plan, history, levels, rewinds }
     }
 
     /// The level of a name.
@@ -188,7 +197,14 @@ impl<'a> WorkflowRun<'a> {
             finals: Vec::new(),
             begun: Vec::new(),
             executions: Vec::new(),
+            rewound_ns: None,
         }
+    }
+
+    fn rewound_by(&self, rewinds: &[Rewind]) -> Option<u64> {
+        let start = self.start?;
+        let ended = self.observed.filter(|o| TERMINAL.contains(&o.status.as_str())).map(|o| o.done_ns);
+        rewinds.iter().rev().find_map(|rewind| rewind.met(start, ended))
     }
 
     /// How a finding names it: `10x #17`, with the target's id where there is one.

@@ -34,6 +34,7 @@ pub mod path;
 pub mod plan;
 pub mod recovery;
 pub mod render;
+mod rewind;
 pub mod rundir;
 pub mod statistics;
 mod strangers;

@@ -244,3 +244,51 @@ fn a_check_that_the_plan_gives_nothing_to_do_has_no_say() {
     let by_the_plan: Vec<&str> = idle.into_iter().filter(|name| !by_the_run.contains(name)).collect();
     assert_eq!(by_the_plan, ["out_of_order", "flow"]);
 }
+
+/// A backup and a restore of what it is of.
+fn restored(history: &str) -> Vec<CheckResult> {
+    let injection = |fault: &str| {
+        format!(
+            r#"{{"kind":"injection","fault":"{fault}","injection":1,"level":"1x","what":"{fault}","on":"engine","trigger":"","details":null}}"#
+        )
+    };
+    let plan = format!("{}{}\n{}\n", text("plan"), injection("backup"), injection("restore"));
+    let plan = Plan::parse("plan.jsonl", &plan).unwrap();
+    let history = History::parse("history.jsonl", history).unwrap();
+    check::all(&Joined::new(&plan, &history))
+}
+
+#[test]
+fn what_a_restore_may_have_undone_is_counted_and_no_breach() {
+    for (name, expected) in [
+        ("restored", &[("lost_completion", 2), ("duplicated", 1), ("flow", 1), ("undead", 2)][..]),
+        ("restored-start", &[("lost_start", 1)]),
+    ] {
+        let checks = restored(&text(name));
+        assert_eq!(with(Verdict::Fail, &checks), [""; 0], "{name}: {checks:#?}");
+        let rewound: Vec<(&str, u64)> =
+            checks.iter().filter(|c| c.rewound > 0).map(|c| (c.name.as_str(), c.rewound)).collect();
+        assert_eq!(rewound, expected, "{name}");
+        // Without the backup it is what it would be anyway.
+        let failed = with(Verdict::Fail, &checks_of(&text(name))).len();
+        assert!(failed >= expected.len(), "{name}");
+    }
+}
+
+/// What is older than the backup has to be there, what is newer than the restore has to stay, and what was wrong before
+/// anything was destroyed stays wrong.
+#[test]
+fn a_restore_excuses_nothing_else() {
+    for (name, expected) in [
+        ("restored-older-start", &["lost_start"][..]),
+        ("restored-older-completion", &["lost_completion"]),
+        ("restored-lost-after", &["lost_completion"]),
+        ("restored-duplicated-after", &["lost_completion", "duplicated"]),
+        ("restored-duplicated-before", &["duplicated"]),
+        ("restored-without-backup", &["lost_start"]),
+        ("restored-then-undead", &["lost_completion", "undead"]),
+    ] {
+        let checks = restored(&text(name));
+        assert_eq!(with(Verdict::Fail, &checks), expected, "{name}: {checks:#?}");
+    }
+}

@@ -5,11 +5,12 @@
 mod made;
 
 use made::MS;
-use made::chaos::{BEGAN_MS, Drill, drill, kill, outage};
+use made::chaos::{BEGAN_MS, Drill, MadeFault, drill, kill, outage};
 use shakedown_reports::gate::Verdict;
-use shakedown_reports::history::{History, Outcome};
+use shakedown_reports::history::{FaultPhase, History, Outcome};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::plan::Plan;
+use shakedown_reports::plan::drill::Allowance;
 
 fn judged((plan, history): &(Plan, History)) -> Summary {
     judge(plan, history, &[])
@@ -90,4 +91,54 @@ fn an_end_that_changes_between_two_readings_is_resurrected() {
     again.status = "RUNNING".into();
     let summary = judged(&run);
     assert_eq!((value(&summary, "resurrected"), summary.verdict), (Some(1.0), Verdict::Fail));
+}
+
+#[test]
+fn how_old_the_lost_may_be_is_judged_by_the_oldest() {
+    let lost_within = |most: f64| {
+        let mut made = outage(10_000, 600);
+        let allow = Allowance { lost_within_s: Some(most), ..Allowance::default() };
+        made.faults[0].allow = allow;
+        let mut run = drill(&made);
+        lose(&mut run.1, 300);
+        lose(&mut run.1, 2_000);
+        judged(&run).recovery.unwrap().injections.swap_remove(0)
+    };
+    let passed = lost_within(2.5);
+    assert_eq!((passed.verdict, passed.lost), (Verdict::Pass, Some(4)));
+    assert!((passed.allowances[0].measured.unwrap() - 2.0).abs() < 0.05, "{passed:#?}");
+    let failed = lost_within(1.5);
+    assert_eq!(failed.verdict, Verdict::Fail);
+    assert!(
+        failed.reason.contains("the oldest of 4 lost operations was acknowledged 2.0"),
+        "{}",
+        failed.reason
+    );
+    assert!(failed.reason.contains("allowed are 1.5 s"), "{}", failed.reason);
+    // Where nothing was lost it passes, and where nobody looked it is unknown.
+    let mut made = outage(10_000, 600);
+    made.faults[0].allow = Allowance { lost_within_s: Some(0.0), ..Allowance::default() };
+    let mut run = drill(&made);
+    assert_eq!(judged(&run).recovery.unwrap().injections[0].verdict, Verdict::Pass);
+    run.1.finals.retain(|f| f.index != 77);
+    assert_eq!(judged(&run).recovery.unwrap().injections[0].verdict, Verdict::Unknown);
+}
+
+/// A backup between what was lost and the restore does not take the blame.
+#[test]
+fn nothing_is_put_down_to_a_backup() {
+    let backup = MadeFault {
+        name: "backup",
+        marks: vec![(FaultPhase::Intended, 7_995), (FaultPhase::Applied, 8_000), (FaultPhase::Healed, 8_500)],
+        node: None,
+        ..kill(1, 8_000, 0)
+    };
+    let faults = vec![backup, kill(1, 10_000, 600)];
+    let mut run = drill(&Drill { faults, ..outage(10_000, 600) });
+    run.0.injections[0].what = "backup".into();
+    lose(&mut run.1, 1_700);
+    let injections = judged(&run).recovery.unwrap().injections;
+    assert_eq!((injections[0].lost, injections[0].acknowledged), (Some(0), 0));
+    assert_eq!(injections[1].lost, Some(2));
+    assert!((injections[1].lost_s.unwrap() - 1.7).abs() < 0.01, "{:#?}", injections[1]);
 }

@@ -319,7 +319,7 @@ fn the_throughput_clock_needs_a_steady_stream_and_a_band_needs_a_baseline() {
 
 #[test]
 fn an_allowance_is_a_gate() {
-    let allow = Allowance { first_success_s: Some(0.4), recovered_s: None, lost: None };
+    let allow = Allowance { first_success_s: Some(0.4), ..Allowance::default() };
     let fault = MadeFault { allow, ..kill(1, 10_000, 600) };
     let summary = judged(&drill(&Drill { faults: vec![fault], ..outage(10_000, 600) }));
     let injection = &summary.recovery.as_ref().unwrap().injections[0];

@@ -1,5 +1,6 @@
 //! How each fault is done: one kind, one file, and the one `match`.
 
+mod backup;
 mod blue_green;
 mod clock_skew;
 mod command;
@@ -10,8 +11,10 @@ mod end;
 mod link;
 mod memory;
 pub(crate) mod pause;
+mod restore;
 mod switchover;
 
+pub(crate) use backup::Keeper;
 pub(crate) use switchover::Switch;
 
 use crate::clock;
@@ -38,6 +41,20 @@ pub(crate) fn link(injection: &Injection, target: Link) -> Aimed {
 /// What changes roles.
 pub(crate) fn switchover(injection: &Injection, switch: Arc<dyn Switch>) -> Aimed {
     Aimed { thing: injection.on.to_string(), force: Box::new(switchover::Switchover::new(switch)) }
+}
+
+/// What takes a backup.
+pub(crate) fn backup(injection: &Injection, keepers: Vec<Arc<dyn Keeper>>) -> Aimed {
+    Aimed { thing: injection.on.to_string(), force: Box::new(backup::Backup::new(keepers)) }
+}
+
+/// What destroys data and puts the latest backup in its place.
+pub(crate) fn restore(
+    injection: &Injection,
+    keepers: Vec<Arc<dyn Keeper>>,
+    clients: Vec<Arc<Supervised>>,
+) -> Aimed {
+    Aimed { thing: injection.on.to_string(), force: Box::new(restore::Restore::new(keepers, clients)) }
 }
 
 /// What hurts nodes that are child processes of ours.

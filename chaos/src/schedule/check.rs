@@ -69,6 +69,17 @@ pub enum ScheduleError {
         /// When everything ends.
         length: Duration,
     },
+    /// A restore for which there would be nothing to restore.
+    #[error(
+        "fault {name:?} restores {role}, and no backup of {role} is taken before; plan a fault {{ fault = \"backup\" }} on \
+         {role} that is due earlier"
+    )]
+    NoBackup {
+        /// The fault.
+        name: String,
+        /// What it restores.
+        role: Role,
+    },
     /// Two windows of one kind on one thing at one time: healing the first would end the second.
     #[error(
         "faults {first:?} and {second:?} ({kind}) could both be in force on {role} at {at:?}; healing one would end the \
@@ -96,6 +107,7 @@ pub(super) fn all(planned: &[Planned], scope: &Scope<'_>) -> Result<(), Schedule
         }
         figures(fault).map_err(|why| ScheduleError::Figures { name: fault.name.clone(), why })?;
         aim(fault, scope.roles)?;
+        has_backup(fault, planned)?;
     }
     let windows: Vec<Window<'_>> = planned.iter().flat_map(windows).collect();
     if let Some(length) = scope.length {
@@ -165,13 +177,31 @@ fn aim(planned: &Planned, roles: &[Role]) -> Result<(), ScheduleError> {
         roles.contains(role)
             || *role == Role::Worker(Which::Any) && roles.iter().any(|role| matches!(role, Role::Worker(_)))
     };
-    if !listed(&planned.on) {
-        return Err(no_such(&planned.on));
+    let clients = match &planned.fault {
+        Fault::Restore { clients } => clients.as_slice(),
+        _ => &[],
+    };
+    if let Some(missing) = [&planned.on].into_iter().chain(clients).find(|role| !listed(role)) {
+        return Err(no_such(missing));
     }
     match &planned.trigger {
         Trigger::Marker { on, .. } if !listed(on) => Err(no_such(on)),
         _ => Ok(()),
     }
+}
+
+/// What is restored was backed up before, as far as times tell; what an event sets off is seen when it is due.
+fn has_backup(restore: &Planned, planned: &[Planned]) -> Result<(), ScheduleError> {
+    let is_before = |backup: &Planned| match (&backup.trigger, &restore.trigger) {
+        (Trigger::At { to, .. }, Trigger::At { from, .. }) => to < from,
+        _ => true,
+    };
+    let fits =
+        |one: &Planned| matches!(one.fault, Fault::Backup {}) && one.on == restore.on && is_before(one);
+    if !matches!(restore.fault, Fault::Restore { .. }) || planned.iter().any(fits) {
+        return Ok(());
+    }
+    Err(ScheduleError::NoBackup { name: restore.name.clone(), role: restore.on.clone() })
 }
 
 /// When an injection could begin at the earliest and be over at the latest. Whether a scenario may be run must not hang

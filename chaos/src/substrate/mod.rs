@@ -3,6 +3,8 @@
 
 mod cage;
 pub mod database;
+mod errand;
+pub(crate) mod files;
 pub mod link;
 pub mod local;
 mod log_tail;

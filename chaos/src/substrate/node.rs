@@ -136,6 +136,8 @@ pub struct Node {
     log: PathBuf,
     ready: Option<Ready>,
     ready_lines: Receiver<String>,
+    /// Nothing is sent: it is closed when all of its output is in the log.
+    output: Receiver<()>,
     ready_text: String,
 }
 
@@ -175,9 +177,10 @@ impl Node {
             log: spec.log.clone(),
             ready: spec.ready.clone(),
             ready_lines: channel().1,
+            output: channel().1,
             ready_text: String::new(),
         };
-        node.ready_lines = drained.map_err(start_error)?;
+        (node.ready_lines, node.output) = drained.map_err(start_error)?;
         Ok(node)
     }
 
@@ -214,6 +217,12 @@ impl Node {
     #[must_use]
     pub fn ready_text(&self) -> &str {
         &self.ready_text
+    }
+
+    /// Waits until all that it wrote to standard output is in its log, `limit` at most: what it started may go on writing.
+    /// Blocks.
+    pub fn await_output(&self, limit: Duration) {
+        let _ = self.output.recv_timeout(limit);
     }
 
     /// The process id.
@@ -312,11 +321,16 @@ impl Drop for Node {
 }
 
 /// Copies standard output into the log for as long as the node lives (a full pipe would stop it), and sends what
-/// follows `prefix` on the first line that begins with it.
-fn drain(stdout: Option<ChildStdout>, mut log: File, prefix: Option<String>) -> io::Result<Receiver<String>> {
-    let (sender, receiver) = channel();
-    let Some(stdout) = stdout else { return Ok(receiver) };
+/// follows `prefix` on the first line that begins with it; the other receiver is closed at the end of the output.
+fn drain(
+    stdout: Option<ChildStdout>,
+    mut log: File,
+    prefix: Option<String>,
+) -> io::Result<(Receiver<String>, Receiver<()>)> {
+    let ((sender, receiver), (open, closed)) = (channel(), channel::<()>());
+    let Some(stdout) = stdout else { return Ok((receiver, closed)) };
     std::thread::Builder::new().name("node-stdout".to_owned()).spawn(move || {
+        let _open = open;
         let mut waiting = prefix.map(|prefix| (prefix, sender));
         let mut reader = BufReader::new(stdout);
         let mut line = Vec::new();
@@ -332,5 +346,5 @@ fn drain(stdout: Option<ChildStdout>, mut log: File, prefix: Option<String>) -> 
             line.clear();
         }
     })?;
-    Ok(receiver)
+    Ok((receiver, closed))
 }

@@ -146,6 +146,7 @@ pub fn shell(folder: &Path, name: &str, role: &str, script: &str) -> NodeSpec {
         roles: vec![role.parse().unwrap()],
         supervision: Supervision::Again { after: Duration::from_millis(10), at_most: 3 },
         data: None,
+        backup: None,
         own_processes: false,
         user: None,
         stop_signal: libc::SIGTERM,

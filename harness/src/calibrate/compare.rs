@@ -173,6 +173,7 @@ mod tests {
             findings: workflows.iter().map(finding).collect(),
             undecided: vec![],
             applies: true,
+            rewound: 0,
             excused: None,
             verdict: Verdict::Fail,
         }

@@ -13,7 +13,7 @@ use shakedown_chaos::lock::Lock;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::Injection;
 use shakedown_chaos::substrate::local::{
-    self, Left, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision,
+    self, Backup, Left, Local, NodeEvent, NodeSpec, Readiness, Spec, Supervision,
 };
 use shakedown_reports::history::{Begun, FaultMark, FaultPhase, NodeChange, NodeMark, Record};
 use std::path::PathBuf;
@@ -26,6 +26,9 @@ const LEFT_BEHIND: &str = "left-behind";
 const STARTS_AT_MOST: u32 = 200;
 /// How long after its end: what systemd waits unless it is told otherwise (`RestartSec=`).
 const START_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// The folder of a node's data and, where that can be backed up, how.
+type Kept = Option<(PathBuf, Option<Backup>)>;
 
 /// The nodes of a run.
 pub struct Cast {
@@ -108,17 +111,12 @@ impl Cast {
         Arc::clone(&self.local)
     }
 
-    /// Starts a node and returns when it is ready.
+    /// Starts a node and returns when it is ready. `kept`: the folder of its data, and how that is backed up.
     ///
     /// # Errors
     /// It does not come up.
-    pub async fn add(
-        &self,
-        spec: Spec,
-        roles: Vec<Role>,
-        data: Option<PathBuf>,
-    ) -> anyhow::Result<Readiness> {
-        let (node, local) = (self.node(spec, roles, data), self.local());
+    pub async fn add(&self, spec: Spec, roles: Vec<Role>, kept: Kept) -> anyhow::Result<Readiness> {
+        let (node, local) = (self.node(spec, roles, kept), self.local());
         Ok(tokio::task::spawn_blocking(move || local.add_node(node)).await??)
     }
 
@@ -126,20 +124,17 @@ impl Cast {
     ///
     /// # Errors
     /// There is one of its name.
-    pub async fn add_standby(
-        &self,
-        spec: Spec,
-        roles: Vec<Role>,
-        data: Option<PathBuf>,
-    ) -> anyhow::Result<()> {
-        let (node, local) = (self.node(spec, roles, data), self.local());
+    pub async fn add_standby(&self, spec: Spec, roles: Vec<Role>, kept: Kept) -> anyhow::Result<()> {
+        let (node, local) = (self.node(spec, roles, kept), self.local());
         tokio::task::spawn_blocking(move || local.prepare_standby(node).map(drop)).await??;
         Ok(())
     }
 
-    fn node(&self, spec: Spec, roles: Vec<Role>, data: Option<PathBuf>) -> NodeSpec {
+    fn node(&self, spec: Spec, roles: Vec<Role>, kept: Kept) -> NodeSpec {
         let (supervision, stop_signal) = (self.supervision, libc::SIGTERM);
-        NodeSpec { spec, roles, supervision, data, own_processes: false, user: None, stop_signal }
+        let (data, backup) = kept.unzip();
+        let backup = backup.flatten();
+        NodeSpec { spec, roles, supervision, data, backup, own_processes: false, user: None, stop_signal }
     }
 
     /// Why a node is no longer there, when its supervisor gave it up.

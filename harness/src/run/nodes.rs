@@ -12,7 +12,7 @@ use crate::{clock, program};
 use anyhow::Context as _;
 use serde_json::json;
 use shakedown_chaos::role::Role;
-use shakedown_chaos::substrate::local::{Ready, Spec};
+use shakedown_chaos::substrate::local::{Backup, Ready, Spec};
 use shakedown_reports::history::Note;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -67,10 +67,12 @@ pub async fn start(
     let engine = &wanted.scenario.engine;
     let common = Common { directory, wanted, store, data: data_folder(directory)? };
     let (mut all, mut ports) = (Vec::new(), Vec::new());
+    // On PostgreSQL a node keeps nothing: its database is what is backed up.
+    let backup = common.store.is_none().then(|| backup(&blue, &common.data));
     for name in engine.names() {
         let port = Reserved::new().context("there is no free port on 127.0.0.1")?;
         let spec = common.spec(&name, &blue, &port);
-        let ready = cast.add(spec, vec![Role::Engine], Some(common.data.clone())).await?;
+        let ready = cast.add(spec, vec![Role::Engine], Some((common.data.clone(), backup.clone()))).await?;
         all.push((name, ready.text.trim().to_owned()));
         ports.push(port);
     }
@@ -84,7 +86,7 @@ pub async fn start(
         for name in engine.green_names() {
             let port = Reserved::new().context("there is no free port on 127.0.0.1")?;
             let spec = common.spec(&name, &green, &port);
-            cast.add_standby(spec, vec![Role::Engine], Some(common.data.clone())).await?;
+            cast.add_standby(spec, vec![Role::Engine], Some((common.data.clone(), None))).await?;
             all.push((name, format!("http://{}", port.address)));
             ports.push(port);
         }
@@ -140,7 +142,7 @@ impl Common<'_> {
             vec!["engine".into(), "--listen".into(), port.address.to_string().into(), "--store".into()];
         let mut env = vec![];
         match &self.store {
-            None => args.push(format!("sqlite:{}", self.data.join("engine.db").display()).into()),
+            None => args.push(sqlite(&self.data)),
             Some((url, password)) => {
                 args.extend([url.into(), "--node".into(), name.into()]);
                 args.extend([
@@ -154,6 +156,21 @@ impl Common<'_> {
         let ready = Some(Ready { prefix: "listening on ".to_owned(), within: READY_WITHIN });
         Spec { name: name.to_owned(), program: program.to_owned(), args, env, log, ready }
     }
+}
+
+/// The engine's store in its folder.
+fn sqlite(data: &Path) -> OsString {
+    format!("sqlite:{}", data.join("engine.db").display()).into()
+}
+
+/// How a backup of it is taken and restored: by the engine's own commands. Backups are beside its folder.
+fn backup(program: &Path, data: &Path) -> Backup {
+    let command = |action: &str, folder: &str| {
+        let words = ["engine", action, "--store"].map(OsString::from).into_iter();
+        [program.into()].into_iter().chain(words).chain([sqlite(data), folder.into()]).collect()
+    };
+    let (take, put_back) = (command("backup", "--to"), command("restore", "--from"));
+    Backup { folder: data.with_file_name("backups"), take, put_back }
 }
 
 /// A folder of its own for the engine's files, so that a fault can give it a disk of its own.

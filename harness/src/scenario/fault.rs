@@ -111,6 +111,9 @@ pub struct Allow {
     /// Most acknowledged operations lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
+    /// The most that an acknowledged operation which is lost may be older than the fault: the age of a backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_within: Option<RealTime>,
 }
 
 impl Allow {
@@ -124,6 +127,7 @@ impl Allow {
             first_success_s: self.first_success.map(RealTime::seconds),
             recovered_s: self.recovered.map(RealTime::seconds),
             lost: self.lost,
+            lost_within_s: self.lost_within.map(RealTime::seconds),
         }
     }
 }

@@ -27,9 +27,11 @@ pub(crate) use lost_completion::fate as completion_fate;
 pub(crate) use lost_start::fate as start_fate;
 
 use crate::gate::Verdict;
-use crate::history::Outcome;
+use crate::history::{History, Outcome};
 use crate::joined::Joined;
+use crate::rewind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub struct CheckResult {
     pub findings: Vec<Finding>,
     /// What could not be decided; any of it makes a pass unknown.
     pub undecided: Vec<Finding>,
+    /// What would be breaches, were they not the doing of a restore from a backup.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rewound: u64,
     /// False when the plan holds nothing that this check could ever look at, or the run was not let come to it; it
     /// then has no say in the verdict.
     pub applies: bool,
@@ -53,6 +58,26 @@ pub struct CheckResult {
     /// The verdict: `fail` with a finding, else `unknown` with nothing looked at or something undecided.
     pub verdict: Verdict,
 }
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The checks that compare what was acknowledged or done at different times: a restore in between makes them see what
+/// nobody did wrong. All others look at what the target tells at the end, which no restore excuses.
+const ACROSS_TIME: [&str; 10] = [
+    "lost_start",
+    "lost_completion",
+    "duplicated",
+    "overlapped",
+    "out_of_order",
+    "flow",
+    "zombie",
+    "timers",
+    "concurrency",
+    "undead",
+];
 
 /// One breach, or one thing undecided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,25 +128,51 @@ impl Evidence {
     }
 
     fn result(self, name: &str, of: &str, applies: bool) -> CheckResult {
-        let verdict = match () {
-            () if !self.findings.is_empty() => Verdict::Fail,
-            () if self.n == 0 || !self.undecided.is_empty() => Verdict::Unknown,
-            () => Verdict::Pass,
-        };
-        CheckResult {
+        let result = CheckResult {
             name: name.to_owned(),
             of: of.to_owned(),
             n: self.n,
             findings: self.findings,
             undecided: self.undecided,
+            rewound: 0,
             applies,
             excused: None,
-            verdict,
-        }
+            verdict: Verdict::Unknown,
+        };
+        result.judged()
+    }
+}
+
+impl Finding {
+    /// Workflow and task. The target's id is not always known, and what happened is told in other words where less of the
+    /// history is looked at.
+    fn place(&self) -> (&str, Option<&str>) {
+        (self.workflow.split(" (").next().unwrap_or_default(), self.task.as_deref())
     }
 }
 
 impl CheckResult {
+    fn judged(self) -> Self {
+        let verdict = match () {
+            () if !self.findings.is_empty() => Verdict::Fail,
+            () if self.n == 0 || !self.undecided.is_empty() => Verdict::Unknown,
+            () => Verdict::Pass,
+        };
+        Self { verdict, ..self }
+    }
+
+    /// Of what was found only that is a breach which is one on one side of a restore too.
+    fn without_rewound(mut self, after: &Self, before: &[&Self]) -> Self {
+        let sides = [after].into_iter().chain(before.iter().copied());
+        let found: BTreeSet<_> = sides.flat_map(|side| &side.findings).map(Finding::place).collect();
+        let undecided: BTreeSet<_> = after.undecided.iter().map(Finding::place).collect();
+        let all = self.findings.len();
+        self.findings.retain(|finding| found.contains(&finding.place()));
+        self.undecided.retain(|finding| undecided.contains(&finding.place()));
+        self.rewound = (all - self.findings.len()) as u64;
+        self.judged()
+    }
+
     /// Leaves a check that had nothing to look at out of the verdict, and says why.
     fn or_excused(mut self, why: impl Into<String>) -> Self {
         if self.n == 0 && self.undecided.is_empty() {
@@ -134,6 +185,24 @@ impl CheckResult {
 
 /// Every check, in the order in which a report shows them.
 pub fn all(run: &Joined<'_>) -> Vec<CheckResult> {
+    let whole = each(run);
+    if run.rewinds.is_empty() {
+        return whole;
+    }
+    let look = |history: &History| each(&Joined::new(run.plan, history));
+    let after = look(&rewind::after(run.history, &run.rewinds));
+    let before: Vec<_> = rewind::before(run.history, &run.rewinds).iter().map(look).collect();
+    let without_rewound = |(at, check): (usize, CheckResult)| {
+        if !ACROSS_TIME.contains(&check.name.as_str()) {
+            return check;
+        }
+        let before: Vec<&CheckResult> = before.iter().map(|side| &side[at]).collect();
+        check.without_rewound(&after[at], &before)
+    };
+    whole.into_iter().enumerate().map(without_rewound).collect()
+}
+
+fn each(run: &Joined<'_>) -> Vec<CheckResult> {
     let mut all = operations(run);
     all.extend(executions(run));
     all.extend(ends(run));

@@ -49,6 +49,9 @@ pub struct Allowance {
     /// Most acknowledged operations lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
+    /// The most that an acknowledged operation which was lost may be older than t₀, real seconds: the age of the backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_within_s: Option<f64>,
 }
 
 /// A timer of the configuration that recovery has to wait for.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One allowance of an injection, judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AllowanceResult {
-    /// `first_success_s`, `recovered_s` or `lost`.
+    /// `first_success_s`, `recovered_s`, `lost` or `lost_within_s`.
     pub name: String,
     /// At most this.
     pub allowed: f64,
@@ -39,6 +39,7 @@ pub(super) fn judge(injection: &mut InjectionResult, allow: &Allowance) {
         results.extend(most.map(|most| time(name, most, reading)));
     }
     results.extend(allow.lost.map(|most| lost(injection, most)));
+    results.extend(allow.lost_within_s.map(|most| lost_within(injection, most)));
     injection.verdict = results.iter().map(|r| r.verdict).chain([own]).max().unwrap_or(Verdict::Unknown);
     let of_allowances = results.iter().filter(|r| r.verdict != Verdict::Pass).map(|r| r.reason.clone());
     // What nobody knows to have taken effect, or to be undone, leaves its allowances unknown for that same reason.
@@ -78,18 +79,11 @@ fn time(name: &str, most: f64, reading: &Reading) -> AllowanceResult {
 
 fn lost(injection: &InjectionResult, most: u64) -> AllowanceResult {
     let (verdict, reason) = match injection.lost {
-        None if injection.took_effect() => {
-            (Verdict::Unknown, "lost: not everything that was acknowledged was read back".to_owned())
-        }
-        None => (Verdict::Unknown, "lost: nobody knows that the fault took effect".to_owned()),
         Some(lost) if lost > most => {
             let of = injection.acknowledged;
             (Verdict::Fail, format!("{lost} of {of} acknowledged operations were lost, allowed are {most}"))
         }
-        Some(_) if injection.acknowledged == 0 => {
-            (Verdict::Unknown, "lost: nothing was acknowledged that it could have lost".to_owned())
-        }
-        Some(_) => (Verdict::Pass, String::new()),
+        _ => where_known(injection),
     };
     AllowanceResult {
         name: "lost".to_owned(),
@@ -99,4 +93,34 @@ fn lost(injection: &InjectionResult, most: u64) -> AllowanceResult {
         verdict,
         reason,
     }
+}
+
+fn lost_within(injection: &InjectionResult, most: f64) -> AllowanceResult {
+    let (verdict, reason) = match injection.lost_s {
+        Some(age) if age > most => {
+            let lost = injection.lost.unwrap_or(0);
+            let what = format!("the oldest of {lost} lost operations was acknowledged {age:.2} s before");
+            (Verdict::Fail, format!("{what}, allowed are {most} s"))
+        }
+        _ => where_known(injection),
+    };
+    AllowanceResult {
+        name: "lost_within_s".to_owned(),
+        allowed: most,
+        unit: "s".to_owned(),
+        measured: injection.lost_s,
+        verdict,
+        reason,
+    }
+}
+
+/// A pass, where it is known what was lost, and anything could have been.
+fn where_known(injection: &InjectionResult) -> (Verdict, String) {
+    let why = match injection.lost {
+        None if injection.took_effect() => "lost: not everything that was acknowledged was read back",
+        None => "lost: nobody knows that the fault took effect",
+        Some(_) if injection.acknowledged == 0 => "lost: nothing was acknowledged that it could have lost",
+        Some(_) => return (Verdict::Pass, String::new()),
+    };
+    (Verdict::Unknown, why.to_owned())
 }

@@ -4,7 +4,7 @@
 //! start) until the poll that handed it to the execution whose result is kept. What a worker had in hand when it was
 //! killed therefore waits on until somebody takes it over.
 
-use crate::history::{Outcome, Reported};
+use crate::history::{Execution, Outcome, Reported};
 use crate::joined::{LevelRun, TERMINAL, WorkflowRun};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -84,17 +84,29 @@ impl Waiting {
 /// no better than that its work was over.
 fn accepted_at(workflow: &WorkflowRun<'_>) -> Vec<u64> {
     let kept = workflow.template.tasks.iter().filter_map(|task| workflow.kept(&task.reference));
-    kept.map(|e| match e.reported {
+    let kept = kept.map(|e| match e.reported {
         Reported::Nothing => e.finished_ns,
         _ => e.update_done_ns,
-    })
-    .collect()
+    });
+    // What a restore undid counted when it was done.
+    kept.chain(undone(workflow).map(|e| e.update_done_ns)).collect()
+}
+
+/// Completions that were acknowledged before a restore, which knows nothing of them.
+fn undone<'a>(workflow: &'a WorkflowRun<'_>) -> impl Iterator<Item = &'a Execution> {
+    let gone_ns = workflow.rewound_ns.unwrap_or(0);
+    let done = move |e: &&Execution| {
+        e.reported == Reported::Completed && e.outcome == Outcome::Ok && e.update_done_ns < gone_ns
+    };
+    let is_kept = |e: &Execution| workflow.kept_nonce(&e.reference) == Some(e.nonce.as_str());
+    workflow.executions.iter().copied().filter(done).filter(move |e| !is_kept(e))
 }
 
 /// From when to when each task of a workflow waits; what waits still does so until `ended_ns`.
 fn spans(workflow: &WorkflowRun<'_>, ended_ns: u64) -> Vec<(u64, u64)> {
     let Some(start) = workflow.start.filter(|_| workflow.started()) else { return Vec::new() };
     let seen_ended = workflow.observed.filter(|o| TERMINAL.contains(&o.status.as_str())).map(|o| o.done_ns);
+    let taken_away_ns = workflow.rewound_ns.filter(|_| workflow.record().is_none());
     let mut out = Vec::new();
     for task in &workflow.template.tasks {
         let done = task.after.iter().map(|before| {
@@ -107,13 +119,19 @@ fn spans(workflow: &WorkflowRun<'_>, ended_ns: u64) -> Vec<(u64, u64)> {
         };
         let left_ns = match workflow.kept(&task.reference) {
             Some(kept) => kept.polled_ns,
-            // It was never taken to its end: it waits until its workflow has ended, however that was.
-            None => seen_ended.unwrap_or(ended_ns),
+            // It was never taken to its end: it waits until its workflow has ended, or is gone, however that was.
+            None => seen_ended.or(taken_away_ns).unwrap_or(ended_ns),
         };
-        if left_ns > ready_ns {
-            out.push((ready_ns, left_ns));
+        // What was done, and undone by a restore, waits anew only since then.
+        let first = undone(workflow).find(|e| e.reference == task.reference);
+        match (first, workflow.rewound_ns) {
+            (Some(first), Some(gone_ns)) if ready_ns < gone_ns => {
+                out.extend([(ready_ns, first.polled_ns), (gone_ns, left_ns)]);
+            }
+            _ => out.push((ready_ns, left_ns)),
         }
     }
+    out.retain(|(from_ns, to_ns)| to_ns > from_ns);
     out
 }
 

@@ -5,6 +5,7 @@ use super::flow::{acknowledged_at, seconds};
 use crate::check::{Fate, completion_fate, start_fate};
 use crate::history::{Execution, Outcome, Reported};
 use crate::joined::{Joined, TERMINAL, WorkflowRun};
+use crate::rewind;
 use serde::{Deserialize, Serialize};
 
 /// What kind an operation is of.
@@ -225,7 +226,8 @@ fn resurrected(workflow: &WorkflowRun<'_>) -> Option<bool> {
 }
 
 /// Puts what was lost down to the injections: what was acknowledged while one was in force to that, what was
-/// acknowledged before one to the next, and what nothing followed to the last.
+/// acknowledged before one to the next, and what nothing followed to the last. A backup takes nothing away: it is passed
+/// over.
 pub(super) fn attribute(losses: &Losses, run: &Joined<'_>, injections: &mut [InjectionResult]) {
     let began_ns = run.history.header.started_ns;
     let mut order: Vec<usize> = (0..injections.len()).filter(|i| injections[*i].took_effect()).collect();
@@ -233,12 +235,13 @@ pub(super) fn attribute(losses: &Losses, run: &Joined<'_>, injections: &mut [Inj
         let at = |i: &usize| injections[*i].applied_s.unwrap_or(0.0);
         at(a).total_cmp(&at(b))
     });
-    let over_s: Vec<f64> = order.iter().map(|i| over_s(&injections[*i])).collect();
     let mut undecided = vec![0u64; injections.len()];
     for i in &order {
         injections[*i].lost = Some(0);
         injections[*i].lost_s = Some(0.0);
     }
+    order.retain(|i| !rewind::is_backup(&injections[*i].what));
+    let over_s: Vec<f64> = order.iter().map(|i| over_s(&injections[*i])).collect();
     for operation in &losses.all {
         let at_s = seconds(began_ns, operation.at_ns);
         let Some(place) = over_s.iter().position(|over| at_s <= *over).or(order.len().checked_sub(1)) else {

@@ -67,6 +67,7 @@ fn of_fault(fault: &str, all: &[&InjectionResult], out: &mut Vec<Measure>) {
         let to_probes = matches!(end, "detect_s" | "first_success_s");
         out.push(worst(name(end), judged, clock, to_probes));
     }
+    out.push(in_force(name("in_force_s"), judged));
     out.extend(phases(fault, judged));
     out.push(mttr(name("mttr_s"), judged));
     for (end, clock) in MEDIANS {
@@ -91,6 +92,14 @@ fn of_fault(fault: &str, all: &[&InjectionResult], out: &mut Vec<Measure>) {
     out.push(count(&name("max_backlog"), backlog, n, "most waiting tasks, worst injection", &why));
     let age = most(|i| i.oldest_age_max_s);
     out.push(seconds(name("oldest_age_max_s"), age, n, "longest wait, worst injection", &why));
+}
+
+/// How long a backup took, or a node was away.
+fn in_force(name: String, all: &[&InjectionResult]) -> Measure {
+    let lengths: Option<Vec<f64>> = all.iter().map(|i| Some(i.healed_s? - i.applied_s?)).collect();
+    let longest = lengths.and_then(|lengths| lengths.into_iter().reduce(f64::max));
+    let n = all.len() as u64;
+    seconds(name, longest, n, "from t₀ to t_h, longest injection", "nobody knows when it was undone")
 }
 
 /// The worst injection. One that can't be told makes the worst unknown, though it is at least what is known.

@@ -136,6 +136,7 @@ pub(super) fn allowed(recovery: &Recovery) -> Vec<(Vec<String>, Verdict)> {
             let what = match allowance.name.as_str() {
                 "first_success_s" => "time to first success",
                 "recovered_s" => "time to recover",
+                "lost_within_s" => "age of the oldest lost operation",
                 _ => "acknowledged operations lost",
             };
             let cells = [

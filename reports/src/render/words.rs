@@ -91,5 +91,9 @@ pub(super) fn check(check: &CheckResult) -> String {
         0 => String::new(),
         n => format!(", {n} undecided"),
     };
-    format!("{} of {} {} {what}{undecided}", check.findings.len(), check.n, check.of)
+    let rewound = match check.rewound {
+        0 => String::new(),
+        n => format!(", {n} undone by a restore"),
+    };
+    format!("{} of {} {} {what}{rewound}{undecided}", check.findings.len(), check.n, check.of)
 }

@@ -58,7 +58,12 @@ pub fn kill(injection: u32, at_ms: u64, down_ms: u64) -> MadeFault {
         marks: vec![(FaultPhase::Intended, at_ms - 5), (FaultPhase::Applied, at_ms)],
         node: Some([at_ms, at_ms + down_ms / 5, at_ms + down_ms]),
         lasts_s: None,
-        allow: Allowance { first_success_s: Some(5.0), recovered_s: Some(10.0), lost: Some(0) },
+        allow: Allowance {
+            first_success_s: Some(5.0),
+            recovered_s: Some(10.0),
+            lost: Some(0),
+            ..Allowance::default()
+        },
     }
 }
 

@@ -3,21 +3,20 @@
 
 use super::DatabaseError;
 use super::binaries::Binaries;
-use super::config::{self, Changing, Fixed};
+use super::config::{self, Archive, Changing, Fixed};
 use super::place::{self, User};
-use super::sql::Door;
+use super::ports;
+use super::sql::{self, Door};
 use crate::clock;
 use crate::inject::disk_full;
 use crate::process::{self, Identity};
 use crate::substrate::local::{Brought, Local, NodeSpec, Readiness, Ready, Spec, Supervised, Supervision};
-use crate::substrate::{Cage, Node};
+use crate::substrate::{Cage, errand, files};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::net::TcpListener;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{OpenOptionsExt, chown};
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +35,6 @@ const SHELL: &str = "cd / && unset PGDATA PGHOST PGHOSTADDR PGPORT PGUSER PGDATA
 const ROOM_BYTES: u64 = 32 << 20;
 /// How long processes that were sent SIGKILL may take to be gone.
 const ORPHANS_WITHIN: Duration = Duration::from_secs(10);
-/// Ports that are looked at: below those that the kernel gives to clients, which could take it while we are down.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
 /// What the databases of a pair share.
 #[derive(Debug)]
@@ -50,6 +47,8 @@ pub struct Kitchen {
     pub logs: PathBuf,
     /// The password of all users.
     pub password: String,
+    /// Where the log is archived, if it is.
+    pub archive: Option<Archive>,
     /// The user's own settings.
     pub more: Vec<(String, String)>,
 }
@@ -97,6 +96,7 @@ impl Cluster {
             roles,
             supervision: Supervision::Manager,
             data: Some(room),
+            backup: None,
             own_processes,
             user: kitchen.user.as_ref().map(|user| (user.id, user.group)),
             // To PostgreSQL SIGTERM means: wait until every client has gone by itself.
@@ -107,7 +107,7 @@ impl Cluster {
         let user = kitchen.user.as_ref();
         let made = place::own_folder(&data, user);
         made.map_err(|source| DatabaseError::file("make", &data, source))?;
-        let (port, claim) = free_port()?;
+        let (port, claim) = ports::free()?;
         Ok(Self { name, port, data, node, kitchen, _claim: claim })
     }
 
@@ -122,6 +122,10 @@ impl Cluster {
             ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "-k", "-N"];
         let mut args: Vec<OsString> = words.into_iter().map(Into::into).collect();
         args.push(format!("--pwfile={}", secret.display()).into());
+        if self.kitchen.archive.is_some() {
+            // Every second another piece is archived, however little is in it.
+            args.push("--wal-segsize=1".into());
+        }
         args.extend(["-D".into(), self.data.clone().into()]);
         let made = self.tool("initdb", args);
         let _ = fs::remove_file(&secret);
@@ -134,12 +138,40 @@ impl Cluster {
     /// `pg_basebackup` fails; the folder is of no use then.
     pub fn copy_from(&self, door: &Door) -> Result<(), DatabaseError> {
         self.has_room()?;
-        self.empty().map_err(|source| DatabaseError::file("empty", &self.data, source))?;
+        self.empty()?;
+        self.copy_into(&self.data, door, true)
+    }
+
+    /// Copies the files of the database at `door` into a folder, with the log that was written meanwhile; `hasty`: they
+    /// need not outlive the machine.
+    ///
+    /// # Errors
+    /// `pg_basebackup` fails; the folder is of no use then.
+    pub fn copy_into(&self, folder: &Path, door: &Door, hasty: bool) -> Result<(), DatabaseError> {
         let port = door.port.to_string();
-        let words = ["-h", "127.0.0.1", "-U", "postgres", "-X", "stream", "-c", "fast", "-N", "-p", &port];
-        let mut args: Vec<OsString> = words.into_iter().map(Into::into).collect();
-        args.extend(["-D".into(), self.data.clone().into()]);
+        let words = ["-h", "127.0.0.1", "-U", "postgres", "-X", "stream", "-c", "fast", "-p", &port];
+        let mut args: Vec<OsString> =
+            words.into_iter().chain(hasty.then_some("-N")).map(Into::into).collect();
+        args.extend(["-D".into(), folder.into()]);
         self.tool("pg_basebackup", args)
+    }
+
+    /// Throws its files away and makes it a backup that gets the log since then from the archive when it starts. It must
+    /// not run.
+    ///
+    /// # Errors
+    /// There is no archive, or the files can't be copied.
+    pub fn become_backup(&self, base: &Path) -> Result<(), DatabaseError> {
+        let archive = self.kitchen.archive.as_ref();
+        let archive =
+            archive.ok_or_else(|| DatabaseError::State("there is no archive of the log".to_owned()))?;
+        self.empty()?;
+        self.has_room()?;
+        let args = vec!["-Rp".into(), base.join(".").into(), self.data.clone().into()];
+        self.run("cp", "cp".into(), args)?;
+        let restore_command = Some(archive.restore_command());
+        self.configure(&Changing { restore_command, ..Changing::default() })?;
+        self.write(&self.data.join("recovery.signal"), "")
     }
 
     /// Takes back what it wrote after it parted from the database at `door`. It must not run.
@@ -172,7 +204,7 @@ impl Cluster {
         let told =
             crate::command::run(&words, &env, TOOL_WITHIN).map_err(|error| failed(error.to_string()))?;
         let line = told.stdout.lines().find_map(|line| line.strip_prefix("Latest checkpoint location:"));
-        line.and_then(|text| position(text.trim())).ok_or_else(|| failed(told.to_string()))
+        line.and_then(|text| sql::position(text.trim())).ok_or_else(|| failed(told.to_string()))
     }
 
     /// Writes its settings: as a standby if it is to follow somebody, else as a primary.
@@ -180,7 +212,12 @@ impl Cluster {
     /// # Errors
     /// The system refuses.
     pub fn configure(&self, changing: &Changing) -> Result<(), DatabaseError> {
-        let fixed = Fixed { name: &self.name, port: self.port, more: &self.kitchen.more };
+        let fixed = Fixed {
+            name: &self.name,
+            port: self.port,
+            archive: self.kitchen.archive.as_ref(),
+            more: &self.kitchen.more,
+        };
         self.write(&self.data.join("postgresql.conf"), &config::postgresql_conf(&fixed))?;
         self.write(&self.data.join("pg_hba.conf"), config::pg_hba())?;
         self.write(&self.data.join("postgresql.auto.conf"), &config::auto_conf(changing))?;
@@ -295,16 +332,12 @@ impl Cluster {
         }
     }
 
-    /// Removes what is in its folder.
-    fn empty(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.data)? {
-            let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => fs::remove_dir_all(entry.path())?,
-                false => fs::remove_file(entry.path())?,
-            }
-        }
-        Ok(())
+    /// Removes what is in its folder; returns what there was.
+    ///
+    /// # Errors
+    /// Something is still there.
+    pub(super) fn empty(&self) -> Result<files::Contents, DatabaseError> {
+        files::empty(&self.data).map_err(|source| DatabaseError::file("empty", &self.data, source))
     }
 
     /// Replaces a file whole, as the user's own, on disk when this returns.
@@ -326,8 +359,10 @@ impl Cluster {
 
     /// Runs one of PostgreSQL's tools to its end, as the databases' user.
     fn tool(&self, tool: &'static str, args: Vec<OsString>) -> Result<(), DatabaseError> {
-        let failed = |why: String| DatabaseError::Tool { tool, on: self.name.clone(), why };
-        let program = self.kitchen.binaries.program(tool);
+        self.run(tool, self.kitchen.binaries.program(tool), args)
+    }
+
+    fn run(&self, tool: &'static str, program: PathBuf, args: Vec<OsString>) -> Result<(), DatabaseError> {
         let spec = Spec {
             name: format!("{tool} for {}", self.name),
             program: "/bin/sh".into(),
@@ -338,13 +373,13 @@ impl Cluster {
         };
         let user = self.kitchen.user.as_ref().map(|user| (user.id, user.group));
         let own_processes = self.node.spec().own_processes;
-        let mut node = Node::launch(&spec, &Cage { user, own_processes, ..Cage::default() })?;
-        match node.wait(TOOL_WITHIN)? {
-            Some(status) if status.success() => Ok(()),
-            Some(status) => {
-                Err(failed(format!("{status}; the end of {}:\n{}", spec.log.display(), node.log_tail())))
+        let cage = Cage { user, own_processes, ..Cage::default() };
+        match errand::run(&spec, &cage, TOOL_WITHIN) {
+            Ok(_) => Ok(()),
+            Err(errand::ErrandError::Node(error)) => Err(error.into()),
+            Err(errand::ErrandError::Failed(why)) => {
+                Err(DatabaseError::Tool { tool, on: self.name.clone(), why })
             }
-            None => Err(failed(format!("not done within {TOOL_WITHIN:?}; it is ended"))),
         }
     }
 }
@@ -357,48 +392,4 @@ pub struct NodeNames {
     pub roles: Vec<crate::role::Role>,
     /// Its log.
     pub log: PathBuf,
-}
-
-/// A position in the log, `0/3000028`, as a number of bytes.
-fn position(text: &str) -> Option<u64> {
-    let (high, low) = text.split_once('/')?;
-    Some(u64::from_str_radix(high, 16).ok()? << 32 | u64::from_str_radix(low, 16).ok()?)
-}
-
-/// A port that nobody listens on, begun to be looked for where others hardly do; and our claim to it.
-fn free_port() -> Result<(u16, UnixListener), DatabaseError> {
-    let count = u64::from(PORTS.end - PORTS.start);
-    let first = (clock::now_ns() / 1_000) % count;
-    let ports =
-        (0..count).filter_map(|step| u16::try_from(u64::from(PORTS.start) + (first + step) % count).ok());
-    let claimed = ports.filter_map(|port| Some((port, claim(port)?)));
-    let mut free = claimed.filter(|(port, _)| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.next().ok_or_else(|| DatabaseError::State(format!("every port of loopback in {PORTS:?} is taken")))
-}
-
-/// Claims a port among all pairs of the machine, though nobody listens on it while its database is made, or away. The
-/// claim is a name of the kernel's (an abstract socket), which is free when we are gone; `None`: another pair has it.
-fn claim(port: u16) -> Option<UnixListener> {
-    let name = SocketAddr::from_abstract_name(format!("shakedown-database-{port}")).ok()?;
-    UnixListener::bind_addr(&name).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_claimed_once() {
-        let (port, claimed) = free_port().unwrap();
-        assert!(claim(port).is_none(), "another pair has it");
-        drop(claimed);
-        assert!(claim(port).is_some());
-    }
-
-    #[test]
-    fn positions_are_numbers_of_bytes() {
-        assert_eq!(position("0/3000028"), Some(0x300_0028));
-        assert_eq!(position("2/A"), Some((2 << 32) + 10));
-        assert_eq!(position("none"), None);
-    }
 }

@@ -1,6 +1,7 @@
 //! What stands in the files of a database: pure text.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 /// Its own settings, which a copy of another database must not have: they are written anew before each start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +10,41 @@ pub struct Fixed<'a> {
     pub name: &'a str,
     /// Its port on loopback.
     pub port: u16,
+    /// Where its log is archived, if it is.
+    pub archive: Option<&'a Archive>,
     /// More settings, which win over ours.
     pub more: &'a [(String, String)],
+}
+
+/// Where the log is archived, a copy of each piece of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// The folder.
+    pub folder: PathBuf,
+    /// A piece that is not full is archived after so many seconds.
+    pub timeout_s: u32,
+}
+
+impl Archive {
+    /// Copies a piece, and fails when it did not. One that is there is never written over, and is no failure when it is the
+    /// same: the database may ask twice.
+    fn archive_command(&self) -> String {
+        let to = |end: &str| format!("{}/%f{end}", shell_word(&self.folder));
+        let (whole, part) = (to(""), to(".part"));
+        format!("if test -f {whole}; then cmp -s %p {whole}; else cp %p {part} && mv {part} {whole}; fi")
+    }
+
+    /// Brings a piece back.
+    #[must_use]
+    pub fn restore_command(&self) -> String {
+        format!("cp {}/%f %p", shell_word(&self.folder))
+    }
+}
+
+/// A path as a shell and PostgreSQL's placeholders take it.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    format!("'{}'", text.replace('\'', r"'\''").replace('%', "%%"))
 }
 
 /// What changes while a pair lives.
@@ -22,6 +56,8 @@ pub struct Changing {
     pub waits_for: Option<String>,
     /// It refuses to write: it is fenced.
     pub read_only: bool,
+    /// It begins as a backup, and gets the log since then by this command.
+    pub restore_command: Option<String>,
 }
 
 /// How soon a standby tries again to get at its primary's log. PostgreSQL's own default is 5 s, and then a promotion
@@ -59,8 +95,13 @@ pub fn postgresql_conf(fixed: &Fixed<'_>) -> String {
         ("log_line_prefix", ""),
         ("logging_collector", "off"),
     ];
+    let archived =
+        fixed.archive.map(|archive| (archive.archive_command(), format!("{}s", archive.timeout_s)));
+    let archiving = archived.iter().flat_map(|(command, timeout)| {
+        [("archive_mode", "on"), ("archive_command", command), ("archive_timeout", timeout)]
+    });
     let more = fixed.more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    lines(settings.into_iter().chain(more))
+    lines(settings.into_iter().chain(archiving).chain(more))
 }
 
 /// `postgresql.auto.conf`, which PostgreSQL reads last, and rewrites for ALTER SYSTEM.
@@ -73,6 +114,9 @@ pub fn auto_conf(changing: &Changing) -> String {
     }
     if changing.read_only {
         settings.push(("default_transaction_read_only", "on".to_owned()));
+    }
+    if let Some(command) = &changing.restore_command {
+        settings.push(("restore_command", command.clone()));
     }
     lines(settings.iter().map(|(name, value)| (*name, value.as_str())))
 }
@@ -117,9 +161,27 @@ mod tests {
     #[test]
     fn values_are_quoted_and_the_users_own_come_last() {
         let more = [("application".to_owned(), r"it's a \n".to_owned())];
-        let text = postgresql_conf(&Fixed { name: "db-1", port: 5433, more: &more });
+        let text = postgresql_conf(&Fixed { name: "db-1", port: 5433, archive: None, more: &more });
         assert!(text.contains("port = '5433'\n") && text.contains("cluster_name = 'db-1'\n"), "{text}");
         assert!(text.ends_with("application = 'it''s a \\\\n'\n"), "{text}");
+    }
+
+    #[test]
+    fn an_archive_gets_copies_that_are_never_written_over() {
+        let archive = Archive { folder: PathBuf::from("/a 'b' 5%"), timeout_s: 1 };
+        let text = postgresql_conf(&Fixed { name: "db-1", port: 1, archive: Some(&archive), more: &[] });
+        // Quoted for the shell, and once more for the file.
+        let folder = r"''/a ''\\''''b''\\'''' 5%%''";
+        assert!(
+            text.contains(&format!("if test -f {folder}/%f; then cmp -s %p {folder}/%f; else")),
+            "{text}"
+        );
+        assert!(
+            text.contains("archive_mode = 'on'\n") && text.contains("archive_timeout = '1s'\n"),
+            "{text}"
+        );
+        let restored = Changing { restore_command: Some(archive.restore_command()), ..Changing::default() };
+        assert!(auto_conf(&restored).contains("restore_command = 'cp "), "{}", auto_conf(&restored));
     }
 
     #[test]

@@ -37,6 +37,12 @@ pub enum Phase {
     Degraded,
     /// The standby has everything (and commits wait for it, when they are to): the next failover is possible.
     RedundancyRestored,
+    /// Both are killed, and nothing is left of their data: an operator's disaster.
+    Destroyed,
+    /// The latest backup is where the data was.
+    PutBack,
+    /// It has the log from the archive to its end, and is in recovery no more.
+    Replayed,
     /// A step failed; it, or another way, is tried again.
     Trouble,
 }
@@ -60,6 +66,9 @@ impl Phase {
             Self::Rejoined => "rejoined",
             Self::Degraded => "degraded",
             Self::RedundancyRestored => "redundancy_restored",
+            Self::Destroyed => "destroyed",
+            Self::PutBack => "put_back",
+            Self::Replayed => "replayed",
             Self::Trouble => "trouble",
         }
     }

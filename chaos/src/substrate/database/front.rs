@@ -2,6 +2,7 @@
 
 use super::binaries::Binaries;
 use super::event::{Event, News, Phase, Sink};
+use super::keeper::PairKeeper;
 use super::manager::{self, Order};
 use super::pair::Pair;
 use super::place;
@@ -78,6 +79,7 @@ impl Database {
             orders: orders.clone(),
             begun: Mutex::new(0),
         }));
+        local.add_keeper(Arc::new(PairKeeper::new(&pair, &news, &orders)));
         Ok(Self { pair, news, redundant, orders, manager: Mutex::new(Some(manager)) })
     }
 

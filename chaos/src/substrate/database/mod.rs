@@ -7,11 +7,14 @@ mod cluster;
 mod config;
 mod event;
 mod front;
+mod keeper;
 mod manager;
 mod pair;
 mod place;
+mod ports;
 mod settings;
 mod sql;
+mod vault;
 
 pub use event::{Event, Finding, LateWrites, News, Phase, Sink};
 pub use front::{Database, Paused};

@@ -6,6 +6,7 @@ use super::config::Changing;
 use super::place::{self, Home};
 use super::settings::Settings;
 use super::sql::{Door, Session};
+use super::vault::Vault;
 use super::{DatabaseError, Side, sql};
 use crate::clock;
 use crate::proxy::client::Control;
@@ -38,6 +39,8 @@ pub struct Pair {
     clusters: [Cluster; 2],
     links: Option<Links>,
     primary: Mutex<Side>,
+    /// Its backups and the archive of its log, where a backup is planned.
+    pub vault: Option<Vault>,
     password: String,
     home: Home,
 }
@@ -66,11 +69,14 @@ impl Pair {
         let at = |source| DatabaseError::file("make", folder, source);
         let home = Home::choose(folder, &std::env::temp_dir(), user.as_ref()).map_err(at)?;
         let password = secret().map_err(at)?;
+        let vault = Vault::wanted(&local).then(|| Vault::make(&home, user.as_ref())).transpose()?;
+        let archive = vault.as_ref().map(|vault| vault.archive(settings.archive_timeout_s));
         let kitchen = Arc::new(Kitchen {
             binaries: binaries.clone(),
             user,
             logs: std::path::absolute(folder).map_err(at)?,
             password: password.clone(),
+            archive,
             more: settings.config.clone(),
         });
         let attempt = || {
@@ -80,7 +86,8 @@ impl Pair {
         };
         let clusters = attempt().inspect_err(|_| retire(&local, Duration::ZERO))?;
         let primary = Mutex::new(Side::First);
-        let mut pair = Self { settings, binaries, local, clusters, links: None, primary, password, home };
+        let links = None;
+        let mut pair = Self { settings, binaries, local, clusters, links, primary, vault, password, home };
         pair.bring_up().inspect_err(|_| pair.stop(Duration::ZERO))?;
         Ok(pair)
     }

@@ -28,6 +28,9 @@ pub struct Settings {
     pub promote_within_ms: u64,
     /// Milliseconds that a database has to stream again before another way is tried.
     pub rejoin_within_ms: u64,
+    /// Seconds after which what was written is in the archive of the log at the latest, as long as anything is written:
+    /// that much a restore loses. There is an archive where a backup is planned.
+    pub archive_timeout_s: u32,
     /// Clients and replication go through links, which faults can hurt, and which fencing cuts.
     pub links: bool,
     /// The replication link is cut at the instant at which a fault kills the primary: what a proxy still holds would
@@ -89,6 +92,7 @@ impl Default for Settings {
             standby_timeout_ms: 3_000,
             promote_within_ms: 20_000,
             rejoin_within_ms: 15_000,
+            archive_timeout_s: 1,
             links: true,
             cut_at_kill: false,
             compare: None,
@@ -129,6 +133,9 @@ impl Settings {
         if self.promote_within_ms == 0 || self.rejoin_within_ms == 0 {
             return refuse("promote_within_ms and rejoin_within_ms must be more than 0");
         }
+        if !(1..=3_600).contains(&self.archive_timeout_s) {
+            return refuse("archive_timeout_s must be from 1 to 3600: PostgreSQL counts in whole seconds");
+        }
         if self.cut_at_kill && !self.links {
             return refuse("cut_at_kill needs links = true: there is no link to cut");
         }
@@ -137,8 +144,16 @@ impl Settings {
                 "database must be lower-case letters, digits and _, and another one than postgres",
             );
         }
-        let ours =
-            ["port", "listen_addresses", "synchronous_standby_names", "primary_conninfo", "log_line_prefix"];
+        let ours = [
+            "port",
+            "listen_addresses",
+            "synchronous_standby_names",
+            "primary_conninfo",
+            "log_line_prefix",
+            "archive_mode",
+            "archive_command",
+            "restore_command",
+        ];
         match self
             .config
             .iter()
@@ -183,6 +198,11 @@ impl Settings {
                 Duration::from_millis(self.rejoin_within_ms),
                 "rejoin_within_ms: another way after",
             ),
+            timer(
+                "archive",
+                Duration::from_secs(self.archive_timeout_s.into()),
+                "archive_timeout_s: a restore loses as much, where a backup is planned",
+            ),
         ]
     }
 
@@ -219,6 +239,7 @@ mod tests {
         assert!(refused(&|settings| settings.attempts = 0).contains("at least 1"));
         assert!(refused(&|settings| settings.deadline_ms = 501).contains("1 to interval_ms"));
         assert!(refused(&|settings| settings.standby_timeout_ms = 10).contains("at least interval_ms"));
+        assert!(refused(&|settings| settings.archive_timeout_s = 0).contains("1 to 3600"));
         assert!(refused(&|settings| settings.database = "x; drop".to_owned()).contains("lower-case"));
         let port = vec![("port".to_owned(), "1".to_owned())];
         assert!(refused(&|settings| settings.config.clone_from(&port)).contains("port"));

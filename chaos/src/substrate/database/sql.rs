@@ -148,3 +148,22 @@ impl Session {
         row.try_get(0).map_err(|source| SqlError::Failed { what: sql.to_owned(), source })
     }
 }
+
+/// A position in the log, `0/3000028`, as a number of bytes.
+#[must_use]
+pub fn position(text: &str) -> Option<u64> {
+    let (high, low) = text.split_once('/')?;
+    Some(u64::from_str_radix(high, 16).ok()? << 32 | u64::from_str_radix(low, 16).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_numbers_of_bytes() {
+        assert_eq!(position("0/3000028"), Some(0x300_0028));
+        assert_eq!(position("2/A"), Some((2 << 32) + 10));
+        assert_eq!(position("none"), None);
+    }
+}

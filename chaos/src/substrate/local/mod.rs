@@ -1,5 +1,7 @@
 //! Nodes as child processes of this one, links through a fault proxy that is one of them.
 
+mod asked;
+mod backups;
 mod capability;
 pub mod kit;
 mod left;
@@ -9,6 +11,7 @@ mod standby;
 mod supervisor;
 
 pub use super::node::{Node, NodeError, Ready, Spec};
+pub use backups::{Backup, Backups};
 pub use capability::{Capability, capabilities};
 pub use left::Left;
 pub use life::{Brought, Ended, Readiness};
@@ -19,7 +22,7 @@ use super::link::{Link, LinkError};
 use super::{Aimed, Substrate, Unaimed, sweep};
 use crate::draw;
 use crate::fault::Fault;
-use crate::inject::{self, Switch};
+use crate::inject;
 use crate::ledger::Ledger;
 use crate::probe::Probe;
 use crate::process::Identity;
@@ -49,6 +52,8 @@ pub struct NodeSpec {
     /// The folder of its data, if it has one: there files are corrupted, and a small disk is put there for the fault
     /// that fills it.
     pub data: Option<PathBuf>,
+    /// How its data is backed up, if anybody knows.
+    pub backup: Option<Backup>,
     /// It starts processes of its own, which have to end with it. See [`own_processes`](super::Cage::own_processes).
     pub own_processes: bool,
     /// User and group that it runs as; needs root.
@@ -115,7 +120,7 @@ pub struct Local {
     nodes: Mutex<Vec<Arc<Supervised>>>,
     links: Mutex<Links>,
     castings: Mutex<Vec<Casting>>,
-    switches: Mutex<Vec<Arc<dyn Switch>>>,
+    asked: asked::Asked,
 }
 
 /// Says which node or link a role stands for at the moment; `None`: it knows nothing of that role.
@@ -143,7 +148,7 @@ impl Local {
             nodes: Mutex::default(),
             links: Mutex::default(),
             castings: Mutex::default(),
-            switches: Mutex::default(),
+            asked: asked::Asked::default(),
         }
     }
 
@@ -213,6 +218,7 @@ impl Local {
             roles,
             supervision,
             data: None,
+            backup: None,
             own_processes: false,
             user: None,
             stop_signal: libc::SIGTERM,
@@ -285,19 +291,6 @@ impl Local {
     pub fn of_role(&self, role: &Role) -> Vec<Arc<Supervised>> {
         let role = self.cast(role);
         self.nodes().iter().filter(|node| has_role(node.spec(), &role)).cloned().collect()
-    }
-
-    /// From now on `switch` is asked for the changes of roles that it can make.
-    pub(crate) fn add_switch(&self, switch: Arc<dyn Switch>) {
-        self.switches.lock().unwrap_or_else(PoisonError::into_inner).push(switch);
-    }
-
-    fn switch(&self, role: &Role) -> Result<Arc<dyn Switch>, Unaimed> {
-        let switches = self.switches.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = switches.iter().find(|switch| switch.has(role)).cloned();
-        let nobody =
-            || format!("nobody changes the role of {role} on request; a switchover is on db.primary");
-        found.ok_or_else(|| Unaimed::Nobody(nobody()))
     }
 
     /// From now on some roles stand for whom `casting` says, asked each time that a fault is due.
@@ -382,8 +375,8 @@ impl Substrate for Local {
         if let Some(aimed) = inject::command(injection) {
             return Ok(aimed);
         }
-        if matches!(injection.fault, Fault::Switchover {}) {
-            return Ok(inject::switchover(injection, self.switch(&injection.on)?));
+        if let Some(aimed) = self.ask(injection)? {
+            return Ok(aimed);
         }
         match self.cast(&injection.on) {
             Role::Link(name) => Ok(inject::link(injection, self.link(&name)?)),

@@ -1,5 +1,6 @@
 //! The supervisor of one node: a thread that starts it, waits for its end, and starts it again on the same arguments.
 
+use super::backups::Backups;
 use super::kit::Kit;
 use super::life::{Brought, Ended, Readiness};
 use super::lives::{Shared, State, supervise};
@@ -21,6 +22,7 @@ pub struct Supervised {
     thread: Mutex<Option<JoinHandle<()>>>,
     before_kill: OnceLock<Box<dyn Fn() + Send + Sync>>,
     pub(super) proof: OnceLock<Proof>,
+    backups: Backups,
 }
 
 impl Supervised {
@@ -35,8 +37,8 @@ impl Supervised {
         let watched = Arc::clone(&shared);
         let name = format!("node-{}", shared.spec.spec.name);
         let thread = std::thread::Builder::new().name(name).spawn(move || supervise(&watched))?;
-        let thread = Mutex::new(Some(thread));
-        Ok(Self { shared, thread, before_kill: OnceLock::new(), proof: OnceLock::new() })
+        let (thread, before_kill) = (Mutex::new(Some(thread)), OnceLock::new());
+        Ok(Self { shared, thread, before_kill, proof: OnceLock::new(), backups: Backups::default() })
     }
 
     /// Its name, roles and arguments.
@@ -49,6 +51,12 @@ impl Supervised {
     #[must_use]
     pub fn kit(&self) -> &Kit {
         &self.shared.kit
+    }
+
+    /// Its backups.
+    #[must_use]
+    pub fn backups(&self) -> &Backups {
+        &self.backups
     }
 
     /// Its process, while there is one.

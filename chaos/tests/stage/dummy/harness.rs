@@ -8,9 +8,16 @@ use shakedown_chaos::guard::Guard;
 use shakedown_chaos::ledger::Ledger;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::{Planned, Scope, Trigger, draw};
-use shakedown_chaos::substrate::local::{Local, NodeSpec, Ready, Spec, Supervision};
+use shakedown_chaos::substrate::local::{Backup, Local, NodeSpec, Ready, Spec, Supervision};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A backup that goes on until somebody ends it, and says in a file which process that is.
+fn endless_backup(run_dir: &Path) -> Backup {
+    let script = "echo $$ > \"$1/taking\"; exec tail -f /dev/null";
+    let take = ["/bin/sh", "-c", script, "sh"].map(Into::into).into_iter().chain([run_dir.into()]).collect();
+    Backup { folder: run_dir.join("backups"), take, put_back: vec!["false".into()] }
+}
 
 pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
     let us = std::env::current_exe().expect("this program has a path");
@@ -43,6 +50,7 @@ pub fn run(run_dir: &Path, fault: &str, lasts_ms: &str, guarded: bool) {
         roles: vec![role],
         supervision: Supervision::Again { after: Duration::ZERO, at_most: 3 },
         data: Some(data),
+        backup: Some(endless_backup(run_dir)),
         own_processes: false,
         user: None,
         stop_signal: libc::SIGTERM,

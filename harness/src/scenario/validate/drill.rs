@@ -127,13 +127,39 @@ fn faults(scenario: &Scenario) -> Result<(), Finding> {
     for fault in &scenario.fault {
         let planned = fault.planned().or_else(|problem| refuse("name", &fault.name, problem))?;
         // Each by itself first, so that the line of the one that is to blame can be shown.
-        let alone = schedule::draw(std::slice::from_ref(&planned), scenario.seed, &scope);
+        let alone = schedule::draw(&with_backups(scenario, &planned), scenario.seed, &scope);
         alone.or_else(|error| refuse("name", &fault.name, error.to_string()))?;
+        kept(scenario, fault)?;
         in_time(scenario, fault.at.map(|_| &planned), length)?;
     }
     let planned: Vec<_> = scenario.fault.iter().filter_map(|fault| fault.planned().ok()).collect();
     let together = schedule::draw(&planned, scenario.seed, &scope);
     together.map(|_| ()).or_else(|error| refuse("name", &first.name, error.to_string()))
+}
+
+/// A fault, and what has to be there for it: a restore is nothing without a backup.
+fn with_backups(scenario: &Scenario, planned: &schedule::Planned) -> Vec<schedule::Planned> {
+    let is_needed = |one: &&FaultEntry| {
+        matches!(planned.fault, Fault::Restore { .. }) && matches!(one.inject, Fault::Backup {})
+    };
+    let backups = scenario.fault.iter().filter(is_needed).filter_map(|one| one.planned().ok());
+    [planned.clone()].into_iter().chain(backups).collect()
+}
+
+/// Backups are of what keeps data.
+fn kept(scenario: &Scenario, fault: &FaultEntry) -> Result<(), Finding> {
+    let kept = target::kept(scenario);
+    if !matches!(fault.inject, Fault::Backup {} | Fault::Restore { .. }) || kept.contains(&fault.on) {
+        return Ok(());
+    }
+    let names: Vec<String> = kept.iter().map(Role::to_string).collect();
+    let (name, kind, on) = (&fault.name, fault.inject.kind(), &fault.on);
+    let problem = format!(
+        "fault {name:?}: nobody knows how the data of {on} is backed up, so a {kind} is on {} here (a target of your own \
+         is restored by commands: fault = \"command\")",
+        names.join(" or ")
+    );
+    refuse("on", on, problem)
 }
 
 /// The first fault comes after the baseline that it is compared with.

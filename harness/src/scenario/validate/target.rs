@@ -83,6 +83,16 @@ fn standby(scenario: &Scenario) -> Result<(), Finding> {
     }
 }
 
+/// Whose data can be backed up and restored.
+pub fn kept(scenario: &Scenario) -> Vec<Role> {
+    match scenario.engine.store {
+        Store::Sqlite => {
+            [Role::Engine].into_iter().chain(scenario.engine.names().into_iter().map(Role::Node)).collect()
+        }
+        Store::Postgres => vec![Role::Database(Seat::Primary)],
+    }
+}
+
 /// What faults can be aimed at in the target itself.
 pub fn roles(scenario: &Scenario) -> Vec<Role> {
     let names = [scenario.engine.names(), scenario.engine.green_names()].concat();

@@ -6,6 +6,7 @@ use super::super::pair::{Pair, STATEMENT_WITHIN};
 use super::super::settings::Fence;
 use super::super::sql::{Session, SqlError};
 use super::super::{DatabaseError, Side};
+use super::rebuild;
 use super::step::{How, Step};
 use crate::clock;
 use std::sync::Arc;
@@ -40,6 +41,9 @@ pub async fn perform(pair: &Arc<Pair>, step: Step) -> Result<Shown, DatabaseErro
         Step::Stop(side) => stop(pair, side).await,
         Step::Restart(side) => restart(pair, side).await,
         Step::Rejoin(side, how) => rejoin(pair, side, how).await,
+        Step::Destroy(_) => rebuild::destroy(pair).await,
+        Step::PutBack(side) => blocking(pair, move |pair| rebuild::put_back(pair, side)).await,
+        Step::Replay(side) => rebuild::replay(pair, side).await,
         Step::Degrade(side) => {
             let session = Session::open(&pair.cluster(side).door(), STATEMENT_WITHIN).await?;
             pair.wait_for(&session, None).await?;
@@ -78,7 +82,7 @@ async fn fence(pair: &Arc<Pair>, side: Side) -> Result<String, DatabaseError> {
             });
         }
         let waits_for = pair.settings.is_synchronous().then(|| side.other().name().to_owned());
-        let told = cluster.forbid_writes(&Changing { waits_for, read_only: true, upstream: None })?;
+        let told = cluster.forbid_writes(&Changing { waits_for, read_only: true, ..Changing::default() })?;
         Ok(format!("{links}{} processes of it are told to refuse writes when they go on", told.len()))
     })
     .await

@@ -4,6 +4,7 @@
 mod act;
 mod compare;
 mod machine;
+mod rebuild;
 mod step;
 #[cfg(test)]
 mod story;
@@ -27,6 +28,10 @@ use watch::Watcher;
 pub enum Order {
     /// The roles are to change, without loss.
     Switchover,
+    /// Both are to be killed, and their data destroyed.
+    Destroy,
+    /// The latest backup is to take the place of what was destroyed.
+    PutBack,
     /// Nobody needs it any more.
     End,
 }
@@ -59,6 +64,8 @@ async fn tend(pair: &Arc<Pair>, news: &News, redundant: &AtomicBool, mut orders:
         match tokio::time::timeout(clock::until(due_ns), orders.recv()).await {
             Err(_) => {}
             Ok(Some(Order::Switchover)) => machine.switch(clock::now_ns()),
+            Ok(Some(Order::Destroy)) => machine.destroy(),
+            Ok(Some(Order::PutBack)) => machine.put_back(),
             Ok(Some(Order::End) | None) => return,
         }
     }

@@ -25,6 +25,12 @@ pub enum Step {
     Restart(Side),
     /// Makes a stopped one a standby of the other.
     Rejoin(Side, How),
+    /// Kills both, the primary first, and removes their data.
+    Destroy(Side),
+    /// Puts the latest backup where the data was.
+    PutBack(Side),
+    /// Starts it, and waits until it has the archived log and takes writes.
+    Replay(Side),
     /// Lets commits go on without the standby.
     Degrade(Side),
     /// Makes commits wait for the standby.
@@ -56,6 +62,9 @@ impl Step {
         | Self::Stop(side)
         | Self::Restart(side)
         | Self::Rejoin(side, _)
+        | Self::Destroy(side)
+        | Self::PutBack(side)
+        | Self::Replay(side)
         | Self::Degrade(side)
         | Self::Restore(side)) = self;
         side

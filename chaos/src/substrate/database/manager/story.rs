@@ -223,3 +223,37 @@ fn a_switchover_stops_first_and_one_that_cannot_be_is_taken_back() {
     assert_eq!(story.tells(), [Phase::SwitchoverBegun, Phase::SwitchoverRefused, Phase::Restarted]);
     assert_eq!(story.machine.primary(), First);
 }
+
+#[test]
+fn after_a_disaster_nobody_is_started_before_the_backup_is_put_back_and_the_standby_is_copied_anew() {
+    let mut story = Story::new(|_| ());
+    story.machine.put_back();
+    assert_eq!(story.does(), [], "nothing was destroyed");
+    story.machine.destroy();
+    assert_eq!(story.does(), [Step::Destroy(First)]);
+    let steps: Vec<Step> = (0..9).flat_map(|_| story.dead(Peer::Gone).does()).collect();
+    assert_eq!(steps, [], "on empty folders");
+    story.machine.switch(story.at_ns);
+    assert_eq!(story.tells(), [Phase::Destroyed, Phase::SwitchoverRefused]);
+    story.machine.put_back();
+    assert_eq!(story.fails(), Some(Step::PutBack(First)));
+    let steps = [Step::PutBack(First), Step::Replay(First), Step::AwaitWritable(First), Step::Repoint(First)];
+    assert_eq!(story.does(), steps);
+    let told = [Phase::Trouble, Phase::PutBack, Phase::Replayed, Phase::Writable, Phase::Repointed];
+    assert_eq!(story.tells(), told);
+    assert!(!story.machine.is_redundant());
+    assert_eq!(story.well(Peer::Gone).does(), [Step::Rejoin(Second, How::Copy)]);
+    let position = story.at_ns + INTERVAL_NS;
+    assert_eq!(story.well(Peer::Streams(position)).does(), [Step::Restore(First)]);
+    assert_eq!(story.tells(), [Phase::Rejoined, Phase::RedundancyRestored]);
+}
+
+#[test]
+fn a_disaster_in_the_middle_of_a_failover_ends_that() {
+    let mut story = Story::new(|_| ());
+    story.lost();
+    assert_eq!(story.fails(), Some(Step::Fence(First)));
+    story.machine.destroy();
+    assert_eq!(story.does(), [Step::Destroy(First)]);
+    assert_eq!(story.dead(Peer::Gone).dead(Peer::Gone).dead(Peer::Gone).does(), []);
+}

@@ -1,5 +1,7 @@
 //! What a manager does next: decided from what it saw, without a clock, a process or a socket.
 
+mod ruin;
+
 use super::super::event::Shown;
 use super::super::settings::{Fence, Rejoin, Settings};
 use super::super::{Event, Phase, Side};
@@ -76,6 +78,8 @@ pub struct Machine {
     silent_ns: Option<u64>,
     /// The primary of before is to be asked what it has.
     to_compare: bool,
+    /// The data of both is destroyed, or is to be: nobody is started, whatever is seen.
+    ruined: bool,
     events: Vec<Event>,
 }
 
@@ -98,6 +102,7 @@ impl Machine {
             target: None,
             silent_ns: None,
             to_compare: false,
+            ruined: false,
             events: Vec::new(),
         }
     }
@@ -127,7 +132,7 @@ impl Machine {
 
     /// Takes what was seen.
     pub fn look(&mut self, look: &Look) {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || self.ruined {
             return;
         }
         match &look.write {
@@ -142,7 +147,7 @@ impl Machine {
     /// An operator asks for the roles to change.
     pub fn switch(&mut self, at_ns: u64) {
         let (old, new) = (self.primary, self.primary.other());
-        let why = match (self.queue.is_empty() && self.failures == 0, self.redundant) {
+        let why = match (self.queue.is_empty() && self.failures == 0 && !self.ruined, self.redundant) {
             (false, _) => "a failover goes on",
             (true, false) => "the standby has not everything",
             (true, true) => {
@@ -286,12 +291,16 @@ impl Machine {
                 self.tell(Phase::Promoted, at_ns, side, shown);
             }
             Step::AwaitWritable(side) => self.tell(Phase::Writable, at_ns, side, shown),
-            Step::Repoint(side) => self.tell(Phase::Repointed, at_ns, side, shown),
             Step::TryLate(side) => self.tell(Phase::LateWrites, at_ns, side, shown),
             Step::Compare(side) => {
                 self.to_compare = false;
                 self.tell(Phase::Compared, at_ns, side, shown);
             }
+            Step::Repoint(side) => {
+                self.ruined = false;
+                self.tell(Phase::Repointed, at_ns, side, shown);
+            }
+            Step::Destroy(_) | Step::PutBack(_) | Step::Replay(_) => self.rebuilt(step, at_ns, shown),
             Step::Stop(_) => {}
             Step::Restart(side) => {
                 self.failures = 0;
@@ -325,6 +334,7 @@ impl Machine {
             // What was begun is brought to its end: nobody knows how far it came, and two primaries must not be.
             Step::Fence(_) | Step::Promote(_) | Step::AwaitWritable(_) | Step::Repoint(_) | Step::Stop(_) => {
             }
+            Step::Destroy(_) | Step::PutBack(_) | Step::Replay(_) => {}
             Step::StopInOrder(_) => {
                 self.queue.clear();
                 self.queue.push_back(Step::Restart(side));
