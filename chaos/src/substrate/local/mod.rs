@@ -6,6 +6,7 @@ mod capability;
 pub mod kit;
 mod left;
 mod life;
+mod links;
 mod lives;
 mod standby;
 mod supervisor;
@@ -18,27 +19,22 @@ pub use life::{Brought, Ended, Readiness};
 pub use standby::Proof;
 pub use supervisor::Supervised;
 
-use super::link::{Link, LinkError};
 use super::{Aimed, Substrate, Unaimed, sweep};
 use crate::draw;
 use crate::fault::Fault;
 use crate::inject;
 use crate::ledger::Ledger;
-use crate::probe::Probe;
 use crate::process::Identity;
-use crate::proxy::client::NewProxy;
 use crate::role::{Role, Which};
 use crate::schedule::Injection;
 use kit::Kit;
-use std::net::SocketAddr;
+use links::Links;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How much longer than its own time a node has to be ready again: its supervisor has to get round to it.
 const SLACK: Duration = Duration::from_secs(5);
-/// Where the proxy of a link listens.
-const LISTEN: &str = "127.0.0.1:0";
 
 /// A node that is kept running.
 #[derive(Debug, Clone)]
@@ -126,13 +122,6 @@ pub struct Local {
 /// Says which node or link a role stands for at the moment; `None`: it knows nothing of that role.
 pub type Casting = Arc<dyn Fn(&Role) -> Option<Role> + Send + Sync>;
 
-#[derive(Default)]
-struct Links {
-    /// The API of the proxy server, once it runs.
-    control: Option<String>,
-    all: Vec<Link>,
-}
-
 impl Local {
     /// One without nodes yet. `planned` is all that will be injected: some faults need something of a node before it
     /// starts (a disk of its own, a control group, a clock that can be moved).
@@ -204,76 +193,6 @@ impl Local {
         Ok(supervised)
     }
 
-    /// Starts the server of the links' proxies, whose ready line ends with the address of its API; as a node it ends
-    /// with the others. Blocks.
-    ///
-    /// # Errors
-    /// It doesn't come up.
-    pub fn start_proxy(&self, spec: Spec) -> Result<(), NodeError> {
-        // A proxy server that is started again would have lost its links.
-        let supervision = Supervision::Never;
-        let roles = Vec::new();
-        let ready = self.add_node(NodeSpec {
-            spec,
-            roles,
-            supervision,
-            data: None,
-            backup: None,
-            own_processes: false,
-            user: None,
-            stop_signal: libc::SIGTERM,
-        })?;
-        self.links().control = Some(ready.text.trim().to_owned());
-        Ok(())
-    }
-
-    /// Makes a link to `upstream` through the proxy server; returns where clients connect. With a probe, faults are
-    /// seen from a client's side, and not only read back from the proxy. Blocks.
-    ///
-    /// # Errors
-    /// There is no proxy server, or it refuses.
-    pub fn add_link(
-        &self,
-        name: &str,
-        upstream: SocketAddr,
-        probe: Option<Probe>,
-    ) -> Result<SocketAddr, LinkError> {
-        self.link_by(&NewProxy::new(name, LISTEN, &upstream.to_string()), probe)
-    }
-
-    /// The same to a PostgreSQL server: the proxy reads the protocol along, for the fault that is aimed at commits.
-    ///
-    /// # Errors
-    /// There is no proxy server, or it refuses.
-    pub(crate) fn add_postgres_link(
-        &self,
-        name: &str,
-        upstream: SocketAddr,
-    ) -> Result<SocketAddr, LinkError> {
-        let plain = NewProxy::new(name, LISTEN, &upstream.to_string());
-        self.link_by(&NewProxy { is_postgres: true, ..plain }, None)
-    }
-
-    fn link_by(&self, new: &NewProxy, probe: Option<Probe>) -> Result<SocketAddr, LinkError> {
-        let control = self.links().control.clone();
-        let control = control.ok_or_else(|| LinkError::NoServer { link: new.name.clone() })?;
-        let link = Link::make(new, &control, probe)?;
-        let address = link.address;
-        self.links().all.push(link);
-        Ok(address)
-    }
-
-    /// Takes in a link whose proxy is there already, on somebody else's server.
-    pub fn adopt(&self, link: Link) {
-        self.links().all.push(link);
-    }
-
-    /// The API of the server of the links' proxies, once it runs.
-    #[must_use]
-    pub fn proxy_control(&self) -> Option<String> {
-        self.links().control.clone()
-    }
-
     /// A node by its name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Arc<Supervised>> {
@@ -335,16 +254,6 @@ impl Local {
 
     fn nodes(&self) -> MutexGuard<'_, Vec<Arc<Supervised>>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn links(&self) -> MutexGuard<'_, Links> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn link(&self, name: &str) -> Result<Link, Unaimed> {
-        let found = self.links().all.iter().find(|link| link.name == name).cloned();
-        let nobody = || format!("there is no link {name:?}; run it where the target has that link");
-        found.ok_or_else(|| Unaimed::Nobody(nobody()))
     }
 
     /// Those whom an injection hurts: all of the role, or the one that its seed draws.
