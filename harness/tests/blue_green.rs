@@ -12,11 +12,11 @@ use drill::{fault, phases, records, scenario, summary};
 use program::{Ended, PROGRAM, run_directory, shakedown, shakedown_with};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use tempfile::{TempDir, tempdir};
 
-const ENGINE: &str = "[engine]\nnodes = 2\ngreen = 2\nstore = \"postgres\"\nlease = \"500 ms\"\n[database]\ninterval_ms = 250\n";
+const ENGINE: &str = "[engine]\nnodes = 2\ngreen = 2\nstore = \"postgres\"\nlease = \"500 ms\"\n[database]\n";
 const SWITCH: &str = "fault = \"blue_green\"";
 
 /// A folder with `drill.toml`: `seconds` of load, an engine and its faults.
@@ -33,10 +33,12 @@ fn switch(at: &str) -> String {
 
 /// A program of that text in a folder.
 fn program(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    path.to_str().unwrap().to_owned()
+    let path = folder.join(name).to_str().unwrap().to_owned();
+    // By another process: a child that another test starts meanwhile would hold a file of ours open for writing, and what
+    // is open for writing can't be executed.
+    let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    assert!(Command::new("sh").args(["-c", write, &path, text]).status().unwrap().success());
+    path
 }
 
 #[test]

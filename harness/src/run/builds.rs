@@ -84,19 +84,23 @@ mod tests {
     #[test]
     fn two_builds_differ_by_their_files_whatever_they_say() {
         let folder = tempfile::tempdir().unwrap();
-        let script = |name: &str, text: &str| {
+        let build = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
-            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-            path
+            std::fs::write(&path, bytes).unwrap();
+            Build { version: "shakedown 1.2.3".to_owned(), sha256: checksum(&path).unwrap() }
         };
-        let one = Build::of(&script("one", "echo shakedown 1.2.3")).unwrap();
-        let other = Build::of(&script("other", "echo shakedown 1.2.3 # built later")).unwrap();
-        assert_eq!((one.version.as_str(), one.sha256.len()), ("shakedown 1.2.3", 64));
-        assert_eq!(one.version, other.version);
+        let (one, other) = (build("one", b"abc"), build("other", b"abd"));
         assert_ne!(one, other);
-        assert!(one.to_string().starts_with("shakedown 1.2.3 (sha256 "), "{one}");
-        let mute = version(&script("mute", "echo unknown flag >&2; exit 2")).unwrap_err().to_string();
-        assert!(mute.contains("does not answer --version") && mute.contains("unknown flag"), "{mute}");
+        assert_eq!(one, build("copy", b"abc"));
+        // FIPS 180-2, B.1.
+        assert_eq!(one.to_string(), "shakedown 1.2.3 (sha256 ba7816bf8f01)");
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_of_itself_is_none() {
+        let said = version(Path::new("/bin/ls")).unwrap();
+        assert!(said.starts_with("ls "), "{said}");
+        let mute = version(Path::new("/usr/bin/test")).unwrap_err().to_string();
+        assert!(mute.contains("does not answer --version"), "{mute}");
     }
 }
