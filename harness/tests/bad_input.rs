@@ -217,7 +217,7 @@ fn a_history_that_is_newer_or_corrupt() {
         fs::write(&path, text).unwrap();
         shakedown(folder.path(), &["judge", &directory.display().to_string()])
     };
-    judge(history.replacen("\"schema_version\":3", "\"schema_version\":99", 1))
+    judge(history.replacen("\"schema_version\":4", "\"schema_version\":99", 1))
         .expect(4, &["history.jsonl", "99"]);
     judge(history.replacen("\"kind\":\"start\"", "\"kind\":\"strat\"", 1))
         .expect(4, &["history.jsonl", "strat"]);
