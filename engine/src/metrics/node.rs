@@ -24,9 +24,25 @@ pub struct NodeCounts {
     pub leading: AtomicBool,
     /// Position of the next frame, as far as this node has read.
     pub position: AtomicU64,
+    /// The epoch in which this process last got a frame acknowledged, and the position after it.
+    pub acknowledged: [AtomicU64; 2],
 }
 
 impl NodeCounts {
+    /// A frame of ours is in the journal, for certain.
+    pub fn acknowledge(&self, epoch: u64, next: u64) {
+        let [of, after] = &self.acknowledged;
+        of.store(epoch, Ordering::Relaxed);
+        after.store(next, Ordering::Relaxed);
+        self.position.store(next, Ordering::Relaxed);
+    }
+
+    /// The epoch and the position up to which this process knows that the journal must go.
+    pub fn acknowledged(&self) -> (u64, u64) {
+        let [of, after] = &self.acknowledged;
+        (of.load(Ordering::Relaxed), after.load(Ordering::Relaxed))
+    }
+
     pub(super) fn write(&self, text: &mut String) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         gauge(

@@ -162,8 +162,11 @@ impl<'n> Follower<'n> {
                 session.host, head.store, self.node.store
             )));
         }
-        let (epoch, position) = self.seen.as_ref().map_or((0, 0), |(seen, _)| (seen.epoch, seen.position));
-        not_behind(&head, epoch, position, &session.host).map_err(refuse)?;
+        // What this process got acknowledged when it led counts for as long as it lives, not only in that lead.
+        let seen = self.seen.as_ref().map_or((0, 0), |(seen, _)| (seen.epoch, seen.position));
+        for (epoch, position) in [seen, self.node.counts.acknowledged()] {
+            not_behind(&head, epoch, position, &session.host).map_err(refuse)?;
+        }
         if self.warm.as_ref().is_some_and(|warm| !is_as_read(&mut session, warm, &head)) {
             tracing::info!("what was read is not what the journal has now; reading it again");
             self.warm = None;

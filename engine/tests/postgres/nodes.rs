@@ -281,6 +281,38 @@ fn the_engine_lives_through_a_failover_of_the_database() {
 }
 
 /// Waits until a node has ended by itself, and not in order.
+/// A standby that was promoted without having everything: whoever knows better does not lead on it as if nothing had been.
+#[test]
+fn a_leader_leads_no_server_that_lacks_what_it_acknowledged_until_it_is_restarted() {
+    let Some(mut primary) = Cluster::start("") else { return };
+    let standby = primary.standby("second", "");
+    let address = address(&[primary.port, standby.port], "test");
+    let node = Node::start(&address, "one");
+    node.until("leader");
+    node.define();
+    assert_eq!(node.start_workflow("kept").unwrap().status, 200);
+    let position = || primary.sql("SELECT position FROM test.head");
+    until("the standby has it", || standby.sql("SELECT position FROM test.head") == position());
+    standby.sql("ALTER SYSTEM SET primary_conninfo = ''");
+    standby.sql("SELECT pg_reload_conf()");
+    until("the standby is cut off", || standby.sql("SELECT count(*) FROM pg_stat_wal_receiver") == "0");
+    assert_eq!(node.start_workflow("lost").unwrap().status, 200);
+    primary.kill();
+    standby.promote();
+    until("it leads no more", || node.health()["role"] != "leader");
+    let begun = Instant::now();
+    until("it has had the time to take the lead again", || {
+        assert_ne!(node.health()["role"], "leader", "it lacks a start that was acknowledged");
+        begun.elapsed() > Duration::from_secs(3)
+    });
+    assert_eq!(node.metric("shakedown_lead_taken_total"), 1.0);
+    drop(node);
+    // Restarted on purpose, the engine goes on without what is lost.
+    let node = Node::start(&address, "one");
+    node.until("leader");
+    assert_eq!(started(&node), BTreeSet::from(["kept".to_owned()]));
+}
+
 fn ends_of_itself(node: &mut Node) {
     let begun = Instant::now();
     let status = loop {

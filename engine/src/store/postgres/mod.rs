@@ -206,7 +206,7 @@ impl Store for Postgres {
         let why = match self.insert(position, frame) {
             Ok(1) => {
                 (self.held_at, self.position) = (begun, position + 1);
-                self.counts.position.store(self.position, Ordering::Relaxed);
+                self.counts.acknowledge(self.epoch, self.position);
                 return Ok(());
             }
             Ok(_) => None,
@@ -218,6 +218,7 @@ impl Store for Postgres {
             Ok(next) if next == position + 1 => {
                 self.counts.settled_kept.fetch_add(1, Ordering::Relaxed);
                 self.position = next;
+                self.counts.acknowledge(self.epoch, next);
                 Ok(())
             }
             Ok(next) if next == position => {
