@@ -66,10 +66,10 @@ fn a_clean_drill_with_a_kill_and_a_lease_that_ran_out_passes_every_check() {
     kill_a_worker(&mut plan, &mut history, 1_999);
     let summary = judged(&(plan, history));
     assert_eq!(summary.verdict, Verdict::Pass, "{:#?}", summary.checks);
-    // One-task workflows have no order and hand nothing on; no start of theirs was refused and looked for, and nobody
-    // looked afterwards.
+    // One-task workflows have no order and hand nothing on; no start of theirs was refused and looked for, nobody looked
+    // afterwards, and nobody took over from anybody.
     let idle: Vec<&str> = summary.checks.iter().filter(|c| !c.applies).map(|c| c.name.as_str()).collect();
-    assert_eq!(idle, ["unexpected", "out_of_order", "flow", "aftermath"]);
+    assert_eq!(idle, ["unexpected", "out_of_order", "flow", "aftermath", "fenced", "lost_by_sql"]);
     // What the worker had in hand waited for its lease.
     let injection = &summary.recovery.unwrap().injections[0];
     assert!(is_close(&injection.clocks.recovered, 2.0, 0.1), "{injection:#?}");

@@ -38,6 +38,14 @@ fn a_fence_that_nobody_ran_into_is_unknown_where_somebody_should_have() {
     history.late_writes = vec![late("engine", 3, 0), late("database", 10, 0)];
     let bites = check_of("fenced", &hung, &history);
     assert_eq!((bites.n, bites.verdict), (13, Verdict::Pass), "{bites:?}");
+    // A leader that hangs once may have had no write at hand; one that hung five times had.
+    let mut leader = plan.clone();
+    (leader.injections[0].what, leader.injections[0].on) = ("pause".to_owned(), "node:leader".to_owned());
+    let nobody = vec![late("engine", 0, 0)];
+    let quiet = History { late_writes: nobody, ..history.clone() };
+    assert!(!check_of("fenced", &leader, &quiet).applies);
+    leader.injections = vec![leader.injections[0].clone(); 5];
+    assert_eq!(check_of("fenced", &leader, &quiet).verdict, Verdict::Unknown);
     history.late_writes.push(late("database", 0, 1));
     assert_eq!(check_of("fenced", &hung, &history).verdict, Verdict::Fail);
 }
