@@ -70,7 +70,7 @@ pub struct Workflow {
     /// Numbers of the records that are not terminal, ascending.
     #[serde(skip)]
     open: Vec<u32>,
-    /// Number of the latest record of each node; 0 = none.
+    /// Number of the latest record of each node; 0 = none. As long as the flow has come, so that nobody looks further.
     #[serde(skip)]
     latest: Vec<u32>,
     /// Frames of the journal that are in it: all that have a lower position.
@@ -110,7 +110,7 @@ impl Workflow {
             tasks: Vec::new(),
             last_seq: 0,
             open: Vec::new(),
-            latest: vec![0; snapshot.nodes.len()],
+            latest: Vec::new(),
             snapshot,
             as_of: 0,
         }
@@ -120,14 +120,9 @@ impl Workflow {
     pub fn attach(&mut self, snapshot: Arc<Snapshot>) {
         self.open =
             self.tasks.iter().filter(|task| !task.status.is_terminal()).map(|task| task.seq).collect();
-        self.latest = vec![0; snapshot.nodes.len()];
-        for task in &self.tasks {
-            if let Some(latest) = self.latest.get_mut(task.node as usize) {
-                *latest = task.seq;
-            }
-        }
         self.last_seq = self.last_seq.max(self.tasks.last().map_or(0, |task| task.seq));
         self.snapshot = snapshot;
+        self.find_latest();
     }
 
     /// The same workflow begun anew: without records, under these definitions. Numbers go on.
@@ -163,6 +158,12 @@ impl Workflow {
     #[must_use]
     pub fn latest(&self, node: NodeIndex) -> Option<&Arc<Task>> {
         self.task(*self.latest.get(node as usize).filter(|seq| **seq > 0)?)
+    }
+
+    /// One more than the last node that has a record.
+    #[must_use]
+    pub fn reached(&self) -> NodeIndex {
+        self.latest.len() as NodeIndex
     }
 
     /// Records that are not terminal, in scheduling order.
@@ -275,9 +276,7 @@ impl Workflow {
         if !task.status.is_terminal() {
             self.open.push(seq);
         }
-        if let Some(latest) = self.latest.get_mut(scheduled.node as usize) {
-            *latest = seq;
-        }
+        self.set_latest(scheduled.node, seq);
         self.tasks.push(Arc::new(task));
         self.last_seq = seq;
     }
@@ -286,10 +285,22 @@ impl Workflow {
         let gone = |seq: u32| seqs.binary_search(&seq).is_ok();
         self.tasks.retain(|task| !gone(task.seq));
         self.open.retain(|seq| !gone(*seq));
-        self.latest.iter_mut().filter(|seq| gone(**seq)).for_each(|seq| *seq = 0);
-        for task in &self.tasks {
-            let latest = &mut self.latest[task.node as usize];
-            *latest = task.seq.max(*latest);
+        self.find_latest();
+    }
+
+    fn find_latest(&mut self) {
+        self.latest.clear();
+        for slot in 0..self.tasks.len() {
+            let (node, seq) = (self.tasks[slot].node, self.tasks[slot].seq);
+            self.set_latest(node, seq);
+        }
+    }
+
+    fn set_latest(&mut self, node: NodeIndex, seq: u32) {
+        let index = node as usize;
+        if index < self.snapshot.nodes.len() {
+            self.latest.resize(self.latest.len().max(index + 1), 0);
+            self.latest[index] = seq;
         }
     }
 }

@@ -89,7 +89,7 @@ fn tolerated_failures(workflow: &Workflow, nodes: impl Iterator<Item = NodeIndex
 
 /// The first node from `from` on that the flow has passed and whose next task has no record yet; and that task.
 fn unscheduled_successor(workflow: &Workflow, from: NodeIndex) -> Option<(NodeIndex, NodeIndex)> {
-    let nodes = workflow.snapshot.nodes.iter().zip(0..).skip(from as usize);
+    let nodes = workflow.snapshot.nodes.iter().zip(0..workflow.reached()).skip(from as usize);
     nodes.filter(|(node, _)| node.kind != Kind::Fork).find_map(|(node, index)| {
         let next = node.next.filter(|next| workflow.latest(*next).is_none() && passed(workflow, index));
         next.map(|next| (index, next))
