@@ -14,6 +14,10 @@ const FILLERS: usize = 2;
 /// How long a filler may take: past it the queue is full, which is what they are for.
 const FILLS_WITHIN: Duration = Duration::from_millis(100);
 
+/// How often, and how long after another, a port of our own is tried that somebody has.
+const TRIES: usize = 50;
+const TRY_EVERY: Duration = Duration::from_millis(2);
+
 /// What becomes of those who connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
@@ -94,7 +98,7 @@ impl Door {
             (Connect::Accept | Connect::Delay { .. }, _) => self.reopen(),
             (Connect::Refuse, _) => {
                 self.state = State::Moving;
-                self.state = State::Shut(bind(self.address)?);
+                self.state = State::Shut(bind_again(self.address).await?);
                 Ok(())
             }
             (Connect::Hang, _) => {
@@ -143,6 +147,18 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
+}
+
+/// Binds the port that was just let go. A process that is being started at that instant has it until it runs a program of
+/// its own.
+async fn bind_again(address: SocketAddr) -> io::Result<TcpSocket> {
+    for _ in 0..TRIES {
+        match bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(TRY_EVERY).await,
+            bound => return bound,
+        }
+    }
+    bind(address)
 }
 
 fn both_families(address: SocketAddr) -> SocketAddr {
