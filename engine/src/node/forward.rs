@@ -1,7 +1,7 @@
 //! Every node takes every request: one that does not lead hands it on to the leader, over one hop at most.
 //!
-//! A request is sent again only when it surely did not get there. What may have got there and was not answered is
-//! told as that (504), and never repeated; only what just looks is.
+//! A request is sent again only when it surely did not get there, or was answered with "did nothing, for want of the
+//! lead". What may have got there and was not answered is told as that (504), and never repeated; only what just looks is.
 
 use super::{Leader, Role, View};
 use crate::api::problem::{NOT_LEADING, Problem};
@@ -58,10 +58,21 @@ pub fn routed(router: Router, view: View) -> Router {
 }
 
 async fn route(State(way): State<Way>, request: Request, next: Next) -> Response {
-    if is_own(request.uri().path()) || is_leading(&way.view) {
+    let mut response = answer(&way, request, next).await;
+    if way.view.is_leaving() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn answer(way: &Way, request: Request, next: Next) -> Response {
+    if is_own(request.uri().path()) {
         return next.run(request).await;
     }
     if request.headers().contains_key(HOP) {
+        if is_leading(&way.view) {
+            return next.run(request).await;
+        }
         let name = &way.view.name;
         return refusal(format!("the node {name} does not lead, and hands nothing on a second time"));
     }
@@ -104,7 +115,15 @@ impl Way {
         loop {
             let now = role.borrow_and_update().clone();
             match now {
-                Role::Leading => return next.run(Request::from_parts(parts, Body::from(body))).await,
+                Role::Leading => {
+                    let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+                    let response = next.clone().run(request).await;
+                    if !response.headers().contains_key(NOT_LEADING) {
+                        return response;
+                    }
+                    why = format!("the node {} lost the lead", self.view.name);
+                    let _ = tokio::time::timeout(AGAIN, role.changed()).await;
+                }
                 Role::Following(Some(leader)) if !leader.url.is_empty() => {
                     match self.hand_on(&leader, &parts, &body).await {
                         Sent::Answered(response) => return *response,

@@ -18,7 +18,7 @@ use crate::store::{DEADLINE, LEASE, Postgres, StoreError};
 use crate::writer::{Ended, Request, Unavailable, Writer, WriterError};
 use follow::{Follower, Taken};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ use tokio::sync::watch;
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// A node that ends waits so long for another to take the lead; they look every few milliseconds.
 const HANDOVER: Duration = Duration::from_millis(500);
+/// And so long after that for clients to take their connections elsewhere.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// A start waits so long for a database that is not there yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two tries of that.
@@ -82,6 +84,8 @@ pub struct View {
     pub counts: Arc<NodeCounts>,
     /// How long a request waits for a leader to be found.
     pub patience: Duration,
+    /// True as soon as it is to end.
+    leaving: Arc<AtomicBool>,
 }
 
 /// A node of several, before it runs.
@@ -96,15 +100,25 @@ pub(crate) struct Node {
     retention: Option<Duration>,
     /// What tells the store from others.
     store: String,
+    leaving: Arc<AtomicBool>,
 }
 
 impl View {
-    /// Returns when the node does not lead any more and another does, or when it has waited long enough for that: it
-    /// may be the only one.
+    /// Returns when the node does not lead any more, another does, and clients had the time to hear that it ends: from
+    /// now on every answer closes its connection. Where nobody takes the lead it does not wait for long: it may be the
+    /// only one.
     pub async fn handed_over(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
         let mut role = self.role.clone();
         let other = role.wait_for(|role| matches!(role, Role::Following(Some(_))));
-        let _ = tokio::time::timeout(HANDOVER, other).await;
+        if tokio::time::timeout(HANDOVER, other).await.is_ok() {
+            tokio::time::sleep(FAREWELL).await;
+        }
+    }
+
+    /// True when clients should not send the next request to this node.
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 }
 
@@ -137,7 +151,8 @@ impl Node {
         let counts = Arc::<NodeCounts>::default();
         let metrics = Arc::new(Metrics::of_node(Arc::clone(&counts)));
         let (role, _) = watch::channel(Role::Starting);
-        Ok(Self { caller, options, url, archive, counts, metrics, role, retention, store })
+        let leaving = Arc::default();
+        Ok(Self { caller, options, url, archive, counts, metrics, role, retention, store, leaving })
     }
 
     /// What the API sees of it.
@@ -147,6 +162,7 @@ impl Node {
             role: self.role.subscribe(),
             counts: Arc::clone(&self.counts),
             patience: self.options.lease * 2 + Duration::from_millis(500),
+            leaving: Arc::clone(&self.leaving),
         }
     }
 

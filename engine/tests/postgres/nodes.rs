@@ -251,6 +251,31 @@ fn a_leader_that_is_told_to_go_costs_no_wait() {
 }
 
 #[test]
+fn a_leader_that_is_told_to_go_hands_on_what_was_sent_to_itself() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (mut leader, follower) = two(cluster, &schema);
+    let told = Told::default();
+    let done = AtomicBool::new(false);
+    let answer = thread::scope(|scope| {
+        let _stop = Stop(&done);
+        load(scope, 8, &leader, (&told, &done));
+        until("starts are acknowledged", || told.kept.lock().unwrap().len() > 50);
+        leader.signal(libc::SIGTERM);
+        follower.until("leader");
+        let before = told.kept.lock().unwrap().len();
+        until("it serves without the lead", || told.kept.lock().unwrap().len() > before + 10);
+        // A client that keeps its connection open hears that it should take another one.
+        let keeps = "Connection: keep-alive\r\n";
+        receive(send(leader.port, "GET", "/api/metadata/workflow", keeps, "", LIMIT).unwrap()).unwrap()
+    });
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    assert!(leader.child.wait().unwrap().success());
+    let (_, refused, unknown) = told.check(&follower);
+    assert_eq!((refused, unknown), (0, 0), "what is queued when it is told to go fails nobody");
+}
+
+#[test]
 fn the_engine_lives_through_a_failover_of_the_database() {
     let Some((mut primary, standby)) = pair() else { return };
     let address = address(&[primary.port, standby.port], "test");

@@ -152,7 +152,7 @@ pub fn ask(port: u16, method: &str, path: &str, body: &str, limit: Duration) -> 
     receive(send(port, method, path, "", body, limit)?)
 }
 
-/// Sends a request, and leaves the answer for later.
+/// Sends a request, and leaves the answer for later; the connection is closed after it unless `headers` say otherwise.
 pub fn send(
     port: u16,
     method: &str,
@@ -163,9 +163,10 @@ pub fn send(
 ) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(limit))?;
+    let close = if headers.contains("Connection:") { "" } else { "Connection: close\r\n" };
     let length = body.len();
     let text = format!(
-        "{method} {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{headers}Content-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: t\r\n{close}{headers}Content-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(text.as_bytes())?;
