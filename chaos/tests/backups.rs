@@ -1,18 +1,13 @@
 //! Backups and restores of nodes and of a real pair of PostgreSQL databases: what is there afterwards, and what is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod pairs;
-mod stage;
-
-use pairs::{Act, Writer};
+use crate::pairs::{Act, Writer};
+use crate::stage::{Asked, Stage, dummy, now, shell, until};
 use shakedown_chaos::drill::Phase as Step;
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::role::Seat;
 use shakedown_chaos::schedule::{Planned, Scope, Trigger, draw};
 use shakedown_chaos::substrate::database::{Phase, Settings, Side};
 use shakedown_chaos::substrate::local::{Backup, NodeSpec};
-use stage::{Asked, Stage, dummy, now, shell, until};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

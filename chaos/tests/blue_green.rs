@@ -1,16 +1,12 @@
 //! Blue-green on real processes: there and back, new nodes that do not come up, and what is left of all of them.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{Stage, now, shell, until};
 use shakedown_chaos::drill::{FaultEvent, Phase};
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::role::Role;
 use shakedown_chaos::schedule::{Planned, ScheduleError, Scope, draw};
 use shakedown_chaos::substrate::local::{NodeChange, NodeError, NodeEvent};
-use stage::{Stage, now, shell, until};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 

@@ -1,9 +1,6 @@
 //! Faults by commands of the user's own, on servers that run somewhere.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{now, until};
 use shakedown_chaos::clock;
 use shakedown_chaos::drill::{Drill, FaultEvent, Phase, Unhealed};
 use shakedown_chaos::fault::Fault;
@@ -11,7 +8,6 @@ use shakedown_chaos::heal::heal;
 use shakedown_chaos::ledger::{Account, Ledger};
 use shakedown_chaos::schedule::{Planned, Scope, draw};
 use shakedown_chaos::substrate::local::Local;
-use stage::{now, until};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

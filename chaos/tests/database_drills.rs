@@ -1,12 +1,8 @@
 //! Drills on a real pair of PostgreSQL databases: planned changes of roles, losses that are counted, a standby that
 //! dies, faults that are aimed at roles, and an owner that is killed.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod pairs;
-mod stage;
-
-use pairs::{Act, Writer};
+use crate::pairs::{Act, Writer};
+use crate::stage::{DUMMY, is_root, now, until};
 use serde_json::json;
 use shakedown_chaos::drill::Phase as Step;
 use shakedown_chaos::fault::Fault;
@@ -15,7 +11,6 @@ use shakedown_chaos::proxy::client::{Control, Stream, Toxic};
 use shakedown_chaos::role::Seat;
 use shakedown_chaos::schedule::{Scope, draw};
 use shakedown_chaos::substrate::database::{Database, Phase, Replication, Settings, Side, remove_abandoned};
-use stage::{DUMMY, is_root, now, until};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

@@ -1,16 +1,11 @@
 //! A real pair of PostgreSQL databases: it comes up, fails over from a primary that is dead or hangs, and nothing of it
 //! is left.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod pairs;
-mod stage;
-
-use pairs::{Act, Writer};
+use crate::pairs::{Act, Writer};
+use crate::stage::until;
 use shakedown_chaos::process;
 use shakedown_chaos::role::Seat;
 use shakedown_chaos::substrate::database::{Fence, Phase, Settings, Side};
-use stage::until;
 use std::time::Duration;
 
 /// What a busy machine may add to a timer.

@@ -1,16 +1,12 @@
 //! What is left when the harness is killed in the middle of a fault, and that it is healed: by a fresh process from
 //! the ledger, and by the guard.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{DUMMY, is_root, until};
 use shakedown_chaos::clock;
 use shakedown_chaos::heal::{HealError, heal};
 use shakedown_chaos::ledger::{Account, Ledger, Stage as Came, Undo};
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::substrate::sweep;
-use stage::{DUMMY, is_root, until};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -1,16 +1,12 @@
 //! What can't be undone is told to who asked for it, whatever else could be: a heal that was not seen to work, a
 //! group that somebody is still in, a process that does not end.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{Stage, is_root, now, shell, until};
 use shakedown_chaos::drill::Phase;
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::ledger::Account;
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::schedule::{Planned, Trigger};
-use stage::{Stage, is_root, now, shell, until};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

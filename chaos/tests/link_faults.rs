@@ -1,9 +1,6 @@
 //! Faults of links, through a real proxy server: seen by somebody who connects and asks, and undone.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{Asked, DUMMY, LIMIT, Stage, dummy, now, until};
 use shakedown_chaos::clock;
 use shakedown_chaos::drill::{Drill, Phase};
 use shakedown_chaos::fault::{Fault, PartitionStyle};
@@ -11,7 +8,6 @@ use shakedown_chaos::ledger::{Account, Ledger};
 use shakedown_chaos::probe::Probe;
 use shakedown_chaos::substrate::link::Link;
 use shakedown_chaos::substrate::local::{Local, Ready, Spec};
-use stage::{Asked, DUMMY, LIMIT, Stage, dummy, now, until};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,14 +1,10 @@
 //! Faults that meet on one node: none of them undoes what another one does, and none spoils the other's healing.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{Stage, now, shell, until};
 use shakedown_chaos::drill::{FaultEvent, Phase};
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::schedule::{Planned, Trigger};
 use shakedown_chaos::substrate::local::NodeChange;
-use stage::{Stage, now, shell, until};
 use std::time::Duration;
 
 const SLEEPER: &str = "echo ready; exec sleep 60";

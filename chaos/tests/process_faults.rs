@@ -1,14 +1,12 @@
 //! Faults of processes, on real ones: what each does is seen from outside, and so is that it was undone.
 
-mod stage;
-
+use crate::stage::{Stage, is_root, now, shell, until};
 use shakedown_chaos::drill::Phase;
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::ledger::Account;
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::schedule::{Planned, Trigger};
 use shakedown_chaos::substrate::local::{NodeChange, Supervision};
-use stage::{Stage, is_root, now, shell, until};
 use std::time::Duration;
 
 const SLEEPER: &str = "echo ready; exec sleep 60";

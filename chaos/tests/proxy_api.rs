@@ -5,11 +5,7 @@
 //! way Toxiproxy differs; docs/proxy.md says the same. `$UP` is an address where somebody listens, `$TAKEN` one that is
 //! taken, `$FREE` one that is free.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod peers;
-
-use peers::{Api, Reply, Upstream};
+use crate::peers::{Api, Reply, Upstream};
 use std::net::TcpListener;
 use std::path::Path;
 

@@ -1,10 +1,6 @@
 //! The control client: what it changes is there, and what did not happen is an error that says so.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod peers;
-
-use peers::{Api, Upstream};
+use crate::peers::{Api, Upstream};
 use serde_json::json;
 use shakedown_chaos::proxy::client::{Connect, Control, ControlError, Cut, NewProxy, Stream, Toxic};
 use std::io::{Read, Write};

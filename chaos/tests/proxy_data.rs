@@ -1,11 +1,8 @@
 //! The proxy's data plane on real sockets: what toxics do to live connections, and that nobody waits for anybody.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![allow(clippy::disallowed_methods, reason = "these tests measure time")]
 
-mod peers;
-
-use peers::{Api, Upstream, eventually, is_reset};
+use crate::peers::{Api, Upstream, eventually, is_reset};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};

@@ -1,10 +1,6 @@
 //! A connection cut exactly at the answer to a commit: the server has committed, and the client never hears of it.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod peers;
-
-use peers::{Api, is_reset};
+use crate::peers::{Api, is_reset};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

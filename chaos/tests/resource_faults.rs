@@ -1,15 +1,11 @@
 //! Faults of what a node lives on: memory, CPU, disk, clock, its own data. Each on a real process, seen from outside.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod stage;
-
+use crate::stage::{Asked, Stage, dummy, is_root, now, until};
 use shakedown_chaos::clock;
 use shakedown_chaos::drill::{Drill, Phase};
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::ledger::Account;
 use shakedown_chaos::substrate::local::NodeChange;
-use stage::{Asked, Stage, dummy, is_root, now, until};
 use std::fs;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Laws of schedules: the seed fixes them, they keep their bounds, and what can't be is refused whatever the seed.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
 use proptest::prelude::*;
 use shakedown_chaos::fault::{Fault, PartitionStyle};
 use shakedown_chaos::role::Role;

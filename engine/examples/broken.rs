@@ -13,22 +13,25 @@ use shakedown_engine::{Options, StoreUrl, clock, server};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many batches are answered before they are written.
-const BEHIND: usize = 200;
+/// How long after its answer a batch is written.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// A store that says "done" and does it later.
 struct Early {
     inner: Box<dyn Store>,
-    waiting: VecDeque<(u64, Vec<u8>)>,
+    waiting: VecDeque<(Duration, u64, Vec<u8>)>,
 }
 
 impl Store for Early {
     fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
-        self.waiting.push_back((position, frame.to_vec()));
-        match self.waiting.len() > BEHIND {
-            true => self.waiting.pop_front().map_or(Ok(()), |(at, frame)| self.inner.append(at, &frame)),
-            false => Ok(()),
+        let now = clock::monotonic();
+        self.waiting.push_back((now, position, frame.to_vec()));
+        while self.waiting.front().is_some_and(|(at, ..)| *at + BEHIND < now)
+            && let Some((_, position, frame)) = self.waiting.pop_front()
+        {
+            self.inner.append(position, &frame)?;
         }
+        Ok(())
     }
 
     fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {

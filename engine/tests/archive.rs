@@ -1,17 +1,14 @@
 //! The archive: what ended leaves memory and reads the same, a start reads the archive and only the frames since,
 //! both archives find the same, and a file that does not belong here is refused.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+use crate::populations;
+use crate::stage::{self, Engine, LOOKS};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shakedown_engine::StoreUrl;
 use shakedown_engine::archive::{Archive, Query, SqliteArchive};
 use shakedown_engine::store::{archive_path, encode, open};
 use shakedown_engine::writer::Writer;
-use stage::{Engine, LOOKS};
-
-mod populations;
-mod stage;
 
 #[tokio::test]
 async fn what_ended_leaves_memory_reads_the_same_and_can_be_taken_up_again() {

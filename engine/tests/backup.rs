@@ -1,13 +1,10 @@
 //! Backups: taken from an engine that works, they hold everything acknowledged before, fit together, and are refused
 //! when they are damaged or would overwrite something.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
-mod stage;
-
+use crate::stage::Engine;
 use serde_json::{Value, json};
 use shakedown_engine::StoreUrl;
 use shakedown_engine::backup::{BackupError, Manifest, backup, restore};
-use stage::Engine;
 use std::path::{Path, PathBuf};
 
 fn sqlite(path: &Path) -> StoreUrl {

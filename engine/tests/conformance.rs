@@ -1,5 +1,4 @@
 //! The table of `docs/conformance.md` and the transcripts tell the same: nothing is claimed that is not there.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

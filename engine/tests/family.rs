@@ -1,6 +1,5 @@
 //! BT-77: many parents with children at once. Whatever frame of the journal is the last one, parents and children tell
 //! the same: no end was written without what it brings with it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use axum::Router;
 use axum::body::Body;

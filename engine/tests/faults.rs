@@ -1,6 +1,5 @@
 //! Faults of the store, as clients meet them: what Conductor's cases ask of a broken queue is asked here of a broken
 //! journal, because the queues of this engine follow from it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use axum::body::Body;
 use axum::http::Request;

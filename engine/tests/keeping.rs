@@ -1,6 +1,5 @@
 //! What was found by simulation, step by step: the archive and the journal fit whatever is still on its way between
 //! them, and what is taken up again stays.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use serde_json::json;
 use shakedown_engine::machine::command::{Command, KeyTaken, OpenWorkflow, StartWorkflow};

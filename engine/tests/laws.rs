@@ -1,6 +1,5 @@
 //! Laws that hold for any sequence of commands: indexes equal what the aggregates give, a replay of the journal
 //! gives the same state, no attempt is handed out twice, nothing is open in what has ended.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,5 +1,4 @@
 //! What Prometheus is told: figures of a small history that is known, in the exposition format.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use axum::body::Body;
 use axum::http::Request;

@@ -1,5 +1,4 @@
 //! Equal definitions share a snapshot: a client that sends its definition with every start does not fill the memory.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use serde_json::json;
 use shakedown_engine::machine::command::{KeyTaken, StartWorkflow};

@@ -7,8 +7,6 @@
 //! same value afterwards, in requests, keys and longer texts too; never for null, and two names never for one task id. `< 200 text $name`
 //! is a bare text. A request without an expected answer must succeed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
-
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;

@@ -1,6 +1,5 @@
 //! What the writer does when the disk does not: a full disk changes nothing and is told, a broken one ends it
 //! before anybody was answered.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use axum::body::Body;
 use axum::http::Request;

@@ -1,11 +1,7 @@
 //! Bad input: a clear message, the right exit code, no panic, no half-written report, no process left behind.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod shakedown;
-
+use crate::program::{Running, children, is_alive, nobody, run_directory, server, shakedown, wait_for};
 use serde_json::Value;
-use shakedown::{Running, children, is_alive, nobody, run_directory, server, shakedown, wait_for};
 use std::fs;
 use std::path::Path;
 use tempfile::tempdir;

@@ -1,10 +1,6 @@
 //! Bad load: every slip in the keys of open load, mixes, distributions and suites is named with its place.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod shakedown;
-
-use shakedown::shakedown;
+use crate::program::shakedown;
 use std::fs;
 use tempfile::tempdir;
 

@@ -1,15 +1,8 @@
 //! Blue-green as a scenario: what is refused before anything starts, what a program that does not come up costs, and that
 //! twice the same program shows nothing about versions.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/drill.rs"]
-mod drill;
-#[path = "shakedown/mod.rs"]
-mod program;
-
-use drill::{fault, phases, records, scenario, summary};
-use program::{Ended, PROGRAM, run_directory, shakedown, shakedown_with};
+use crate::drill::{fault, phases, records, scenario, summary};
+use crate::program::{Ended, PROGRAM, run_directory, shakedown, shakedown_with};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -1,23 +1,14 @@
 //! Faults that go wrong, and runs with faults that end early: the message is clear, the exit code right, and nothing is
 //! left in force.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/drill.rs"]
-mod drill;
-#[path = "shakedown/mod.rs"]
-mod program;
-#[path = "shakedown/wire.rs"]
-mod wire;
-
-use drill::{fault, phases, scenario, summary};
-use program::{Running, children, is_alive, run_directory, shakedown, wait_for};
+use crate::drill::{self, fault, phases, scenario, summary};
+use crate::program::{Running, children, is_alive, run_directory, shakedown, wait_for};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tempfile::{TempDir, tempdir};
-use wire::Wire;
 
 /// A folder with `drill.toml`.
 fn folder(scenario: &str) -> TempDir {

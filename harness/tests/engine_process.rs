@@ -1,19 +1,12 @@
 //! The reference engine as a process: it stops in order, comes back with what it had, and refuses a store that it
 //! does not understand.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-#[path = "shakedown/wire.rs"]
-mod wire;
-
-use program::{Running, shakedown};
+use crate::program::{Running, shakedown};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc;
-use wire::Wire;
 
 const STORE: &str = "sqlite:engine.db";
 

@@ -1,19 +1,12 @@
 //! A disk that is really full: the engine on a file system of a few megabytes says 507, loses nothing that it
 //! acknowledged, and goes on when there is space.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-#[path = "shakedown/wire.rs"]
-mod wire;
-
-use program::{Running, wait_for};
+use crate::program::{Running, wait_for};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::ffi::CString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use wire::Wire;
 
 /// A small file system in memory, unmounted when it is dropped.
 struct SmallDisk(PathBuf);

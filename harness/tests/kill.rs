@@ -1,14 +1,8 @@
 //! SIGKILL of the engine, 20 times under load: what was acknowledged is there after the replay, and nothing is
 //! done twice beyond what the lease allows.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-#[path = "shakedown/wire.rs"]
-mod wire;
-
-use program::{Running, wait_for};
+use crate::program::{Running, wait_for};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,7 +10,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use wire::Wire;
 
 const KILLS: usize = 20;
 /// Completions between two kills, so that each hits an engine at work.

@@ -1,11 +1,6 @@
 //! A start whose answer was lost is settled by its correlation id, never guessed and never sent again.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-
-use program::{Running, run_directory, shakedown};
+use crate::program::{Running, run_directory, shakedown};
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};

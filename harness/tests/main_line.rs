@@ -1,11 +1,7 @@
 //! The whole line on the real binary: engine, workers, load, history, judge, reports.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-mod shakedown;
-
+use crate::program::{Running, run_directory, shakedown, wait_for};
 use serde_json::Value;
-use shakedown::{Running, run_directory, shakedown, wait_for};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;

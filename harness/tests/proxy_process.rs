@@ -1,19 +1,13 @@
 //! `shakedown proxy` as a process: ready when it says so, with the proxies of its file, ended in order by a signal, and
 //! clear about what it can't use.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-#[path = "shakedown/wire.rs"]
-mod wire;
-
-use program::{Running, shakedown};
+use crate::program;
+use crate::program::{Running, shakedown};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use wire::Wire;
 
 fn proxy(folder: &Path, more: &[&str]) -> (Running, SocketAddr) {
     let mut running = Running::start(folder, &[&["proxy", "--listen", "127.0.0.1:0"], more].concat());

@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-mod shakedown;
+#[path = "shakedown/mod.rs"]
+mod program;
 
+use program::shakedown;
 use serde_json::Value;
-use shakedown::shakedown;
 use std::fs;
 use std::path::Path;
 use tempfile::tempdir;

@@ -1,13 +1,7 @@
 //! A schedule that fails is shrunk to what is to blame: here to one fault of two.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/drill.rs"]
-mod drill;
-#[path = "shakedown/mod.rs"]
-mod program;
-
-use program::shakedown;
+use crate::drill;
+use crate::program::shakedown;
 use std::fs;
 use tempfile::tempdir;
 

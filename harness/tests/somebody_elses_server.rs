@@ -1,20 +1,14 @@
 //! A run on a server of somebody else: it neither does their work nor takes their definitions for its own, and an
 //! interrupted one leaves nothing running.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-#[path = "shakedown/wire.rs"]
-mod wire;
-
-use program::{Running, shakedown, wait_for};
+use crate::program;
+use crate::program::{Running, shakedown, wait_for};
+use crate::wire::Wire;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use tempfile::{TempDir, tempdir};
-use wire::Wire;
 
 const TABLE: &str = "ref,task,agent,duration_s\na,pack,staff,30\nb,ship,staff,20\n";
 

@@ -1,11 +1,6 @@
 //! A suite on the real binary: one directory with a folder a scenario, the exit code that wins, judged the same again.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-#[path = "shakedown/mod.rs"]
-mod program;
-
-use program::{Running, run_directory, shakedown, wait_for};
+use crate::program::{Running, run_directory, shakedown, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! What can be checked is checked: the edges between crates, licences, clocks, the size and the opening of files.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -60,6 +58,22 @@ fn crates_form_a_star() {
         let allowed = allowed.get(package.name.as_str());
         let allowed = allowed.unwrap_or_else(|| panic!("{} is new: say here what it may know", package.name));
         assert!(edges.is_subset(allowed), "{} knows {edges:?}, allowed is {allowed:?}", package.name);
+    }
+}
+
+#[test]
+fn every_file_of_tests_is_in_a_program() {
+    for package in ours(&metadata()) {
+        let tests = package.manifest_path.parent().unwrap().join("tests");
+        let main = fs::read_to_string(tests.join("main.rs")).unwrap();
+        let programs: BTreeSet<&Path> =
+            package.targets.iter().map(|target| target.src_path.as_std_path()).collect();
+        let files = fs::read_dir(&tests).unwrap().map(|entry| entry.unwrap().path());
+        for file in files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+            let module = format!("mod {};", file.file_stem().unwrap().to_str().unwrap());
+            let is_run = programs.contains(file.as_path()) || main.lines().any(|line| line == module);
+            assert!(is_run, "{} is in no program of tests: name it in tests/main.rs", file.display());
+        }
     }
 }
 

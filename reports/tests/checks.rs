@@ -3,8 +3,6 @@
 //! `histories/NAME.jsonl` says in its note what happens in it. All of them are runs of `histories/plan.jsonl`:
 //! one workflow of two tasks, `a` and then `b`, and a second one where two are needed.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
 use shakedown_reports::check::{self, CheckResult, Finding};
 use shakedown_reports::gate::Verdict;
 use shakedown_reports::history::History;

@@ -1,7 +1,5 @@
 //! The law that the definitions and the CSV of durations agree, and what is said to a definition that can't be.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shakedown_reports::definition::{DefinitionError, template, template_of_part};

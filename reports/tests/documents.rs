@@ -1,11 +1,7 @@
 //! The documents of a run directory: what they say, and that half a report is never taken for a whole one.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::run_dir::write_run;
-use made::{Made, level, run};
+use crate::made::run_dir::write_run;
+use crate::made::{Made, level, run};
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::judge::Summary;
 use shakedown_reports::render::terminal::{Options, render};

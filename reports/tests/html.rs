@@ -1,12 +1,8 @@
 //! `report.html`: a strict reader reads it, it says what the summary says, it holds nothing foreign, and its size is
 //! bounded.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::page::Page;
-use made::{MS, Made, level, resource, run};
+use crate::made::page::Page;
+use crate::made::{MS, Made, level, resource, run};
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::history::{History, HostUsage, Outcome, Resource, Shed};
 use shakedown_reports::joined::Joined;

@@ -1,10 +1,6 @@
 //! From a run to its verdict and exit code: what makes it invalid, unknown, failed.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::{MS, Made, level, run};
+use crate::made::{MS, Made, level, run};
 use shakedown_reports::exit_code;
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::history::{History, Outcome, Reported};

@@ -1,11 +1,7 @@
 //! Loss: what was acknowledged and is gone, what came back, and which fault it is put down to.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::MS;
-use made::chaos::{BEGAN_MS, Drill, MadeFault, drill, kill, outage};
+use crate::made::MS;
+use crate::made::chaos::{BEGAN_MS, Drill, MadeFault, drill, kill, outage};
 use shakedown_reports::gate::Verdict;
 use shakedown_reports::history::{FaultPhase, History, Outcome};
 use shakedown_reports::judge::{Summary, judge};

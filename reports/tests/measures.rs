@@ -1,10 +1,6 @@
 //! Known latencies go in; the measures must give them back, on the right clock, with the right n.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::{MS, Made, level, run};
+use crate::made::{MS, Made, level, run};
 use shakedown_reports::history::{Call, Outcome, Reported};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::measure::{self, Clock, Measure};

@@ -1,10 +1,6 @@
 //! Open load in a made-up run: what was due and waited counts from when it was due, and what was shed is told.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::{MS, Made, level, run};
+use crate::made::{MS, Made, level, run};
 use shakedown_reports::exit_code;
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::history::{History, Outcome, Shed};

@@ -1,7 +1,5 @@
 //! What is said to a history or a plan that is damaged, cut off, or newer than this version.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
 use proptest::prelude::*;
 use shakedown_reports::history::History;
 use shakedown_reports::jsonl::ReadError;

@@ -1,11 +1,8 @@
 //! Recovery clocks and loss: planted outages come back as long as they were planted, and nothing else does.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::chaos::{Drill, MadeFault, PROBE_MS, drill, kill, outage};
-use made::killed_worker::kill_a_worker;
+use crate::made;
+use crate::made::chaos::{Drill, MadeFault, PROBE_MS, drill, kill, outage};
+use crate::made::killed_worker::kill_a_worker;
 use proptest::prelude::*;
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::history::{FaultPhase, History, NodeChange, NodeMark};

@@ -1,13 +1,10 @@
 //! What the documents of a run with faults say: who opens one knows in ten seconds what broke, for how long, and what
 //! was lost.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::chaos::{Drill, MadeFault, drill, kill, outage};
-use made::page::Page;
-use made::run_dir::write_run;
+use crate::made;
+use crate::made::chaos::{Drill, MadeFault, drill, kill, outage};
+use crate::made::page::Page;
+use crate::made::run_dir::write_run;
 use shakedown_reports::gate::Verdict;
 use shakedown_reports::history::{Calibration, FaultPhase, Note};
 use shakedown_reports::joined::Joined;

@@ -1,11 +1,7 @@
 //! Recovery over repeats, in second readings and in what others did about it.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::chaos::{Drill, MadeFault, drill, kill, outage};
-use made::killed_worker::kill_a_worker;
+use crate::made::chaos::{Drill, MadeFault, drill, kill, outage};
+use crate::made::killed_worker::kill_a_worker;
 use shakedown_reports::gate::Verdict;
 use shakedown_reports::history::{FaultPhase, History, StepMark};
 use shakedown_reports::judge::{Summary, judge};

@@ -1,10 +1,6 @@
 //! Counters of known growth go in; what processes and the machine used in each level must come out.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::{MS, level, resource, run};
+use crate::made::{MS, level, resource, run};
 use shakedown_reports::history::{History, HostUsage, Resource};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::measure::{self, Measure};

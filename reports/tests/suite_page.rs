@@ -1,11 +1,7 @@
 //! The index of a suite: verdicts, relative links, and what shows each case.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::page::Page;
-use made::{level, run};
+use crate::made::page::Page;
+use crate::made::{level, run};
 use shakedown_reports::gate::Gate;
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::render::html::suite::render;

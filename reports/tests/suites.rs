@@ -1,10 +1,6 @@
 //! What becomes of a suite: of several exit codes one wins, what was not run is named, and it can be judged again.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::{Made, level, run};
+use crate::made::{Made, level, run};
 use shakedown_reports::gate::{Gate, Verdict};
 use shakedown_reports::judge::{Summary, judge};
 use shakedown_reports::render;

@@ -1,12 +1,8 @@
 //! What is only looked at where nodes take over from one another: whether the fence bites, and what the databases say was
 //! lost.
 
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect should stop there")]
-
-mod made;
-
-use made::MS;
-use made::chaos::{BEGAN_MS, drill, outage};
+use crate::made::MS;
+use crate::made::chaos::{BEGAN_MS, drill, outage};
 use shakedown_reports::check::{self, CheckResult};
 use shakedown_reports::gate::Verdict;
 use shakedown_reports::history::{History, LateWritesMark, OnlyThereMark};
