@@ -85,7 +85,7 @@ async fn serve_node(
     let shutdown = async move {
         shutdown.await;
         // The lead goes first, so that what still comes can be handed on.
-        last.drain();
+        let _ = tokio::time::timeout(GRACE, last.drain()).await;
         view.handed_over().await;
     };
     run((listener, listening), router, handle, ended, shutdown).await
@@ -136,7 +136,7 @@ async fn run(
         result = &mut server => return Err(EngineError::Other(format!("the server ended by itself: {result:?}"))),
     }
     let _ = stop.send(true);
-    handle.drain();
+    let _ = tokio::time::timeout(GRACE, handle.drain()).await;
     drop(handle);
     if tokio::time::timeout(GRACE, &mut server).await.is_err() {
         tracing::warn!("some connections did not close in time");

@@ -12,8 +12,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http_body_util::Full;
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::{Client, Error, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,8 +24,9 @@ pub const HOP: HeaderName = HeaderName::from_static("x-shakedown-hop");
 
 /// A leader that does not take a connection within this is not there.
 const CONNECT: Duration = Duration::from_millis(1000);
-/// The longest that a handed-on request may take; a long poll takes less.
-const ANSWER: Duration = Duration::from_secs(120);
+/// The longest that a handed-on request may take, its answer's last byte included: more than the longest wait that can be
+/// asked for, 300 s.
+const ANSWER: Duration = Duration::from_secs(310);
 /// So long may the answer of a leader still come after it lost the lead: what it did before stands.
 const LAST_WORD: Duration = Duration::from_millis(250);
 /// Time between two tries to reach a leader that takes no connections.
@@ -45,6 +46,14 @@ enum Sent {
     Not(String),
     /// It may have got there, and was not answered.
     Unanswered(String),
+}
+
+/// Why there is no answer.
+enum Lost {
+    /// Nobody took the connection.
+    Unreached,
+    /// It may have got there.
+    Away(String),
 }
 
 /// The routes of a node of several: they answer when it leads, and are handed on when it follows.
@@ -147,6 +156,16 @@ impl Way {
         }
     }
 
+    /// The whole answer: one that stops in the middle is none.
+    async fn ask(&self, request: hyper::Request<Full<Bytes>>) -> Result<hyper::Response<Bytes>, Lost> {
+        let sent = self.client.request(request).await;
+        let lost =
+            |error: Error| if error.is_connect() { Lost::Unreached } else { Lost::Away(error.to_string()) };
+        let (parts, body) = sent.map_err(lost)?.into_parts();
+        let body = body.collect().await.map_err(|error| Lost::Away(error.to_string()))?;
+        Ok(hyper::Response::from_parts(parts, body.to_bytes()))
+    }
+
     async fn hand_on(&self, leader: &Leader, parts: &Parts, body: &Bytes) -> Sent {
         let Leader { node, url, .. } = leader;
         let request = match onward(url, parts, body, &self.view.name) {
@@ -164,15 +183,15 @@ impl Way {
             tokio::time::sleep(LAST_WORD).await;
         };
         tokio::select! {
-            answer = tokio::time::timeout(ANSWER, self.client.request(request)) => match answer {
+            answer = tokio::time::timeout(ANSWER, self.ask(request)) => match answer {
                 Ok(Ok(answer)) if answer.headers().contains_key(NOT_LEADING) => {
                     Sent::Not(format!("{node} at {url} does not lead any more"))
                 }
                 Ok(Ok(answer)) => Sent::Answered(Box::new(marked(answer, &self.view.name))),
-                Ok(Err(error)) if error.is_connect() => {
-                    Sent::Not(format!("the leader {node} at {url} takes no connection"))
+                Ok(Err(Lost::Unreached)) => Sent::Not(format!("the leader {node} at {url} takes no connection")),
+                Ok(Err(Lost::Away(why))) => {
+                    Sent::Unanswered(format!("the leader {node} at {url} did not answer ({why})"))
                 }
-                Ok(Err(error)) => Sent::Unanswered(format!("the leader {node} at {url} did not answer ({error})")),
                 Err(_) => Sent::Unanswered(format!("the leader {node} at {url} took too long")),
             },
             () = deposed => Sent::Unanswered(format!("the leader {node} at {url} lost the lead before it answered")),
@@ -202,11 +221,11 @@ fn onward(url: &str, parts: &Parts, body: &Bytes, name: &str) -> Result<hyper::R
     Ok(request)
 }
 
-fn marked(answer: hyper::Response<hyper::body::Incoming>, name: &str) -> Response {
+fn marked(answer: hyper::Response<Bytes>, name: &str) -> Response {
     let (mut parts, body) = answer.into_parts();
     parts.headers.remove(header::TRANSFER_ENCODING);
     parts.headers.remove(header::CONNECTION);
     let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
     parts.headers.insert(HOP, name);
-    Response::from_parts(parts, Body::new(body))
+    Response::from_parts(parts, Body::from(body))
 }

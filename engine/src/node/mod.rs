@@ -147,8 +147,8 @@ impl Node {
                 Err(error) => return Err(error),
             }
         };
-        let archive = Arc::new(PostgresArchive::new(caller.clone()));
         let counts = Arc::<NodeCounts>::default();
+        let archive = Arc::new(PostgresArchive::new(caller.clone(), Arc::clone(&counts)));
         let metrics = Arc::new(Metrics::of_node(Arc::clone(&counts)));
         let (role, _) = watch::channel(Role::Starting);
         let leaving = Arc::default();
@@ -183,10 +183,7 @@ impl Node {
     pub fn run(self, requests: &Receiver<Request>) -> Result<(), WriterError> {
         loop {
             let Some(taken) = self.follow(requests)? else { return Ok(()) };
-            let ended = self.lead(taken, requests);
-            self.counts.leading.store(false, Ordering::Relaxed);
-            self.role.send_replace(Role::Following(None));
-            match ended {
+            match self.lead(taken, requests) {
                 Ok(Ended::Released) => return Ok(()),
                 Ok(Ended::Left) => {
                     self.look_on(requests);
@@ -203,11 +200,10 @@ impl Node {
     /// Follows until the lead is taken; `None` = every handle is gone.
     fn follow(&self, requests: &Receiver<Request>) -> Result<Option<Taken>, WriterError> {
         let mut follower = Follower::new(self);
+        // What is queued from a lead before does not wait for the first look, which may read the whole journal.
+        let mut pause = Duration::ZERO;
         loop {
-            if let Some(taken) = follower.look()? {
-                return Ok(Some(taken));
-            }
-            match refuse_for(LOOK_EVERY, requests) {
+            match refuse_for(pause, requests) {
                 Heard::Nothing => {}
                 Heard::Drain => {
                     self.look_on(requests);
@@ -215,6 +211,10 @@ impl Node {
                 }
                 Heard::Gone => return Ok(None),
             }
+            if let Some(taken) = follower.look()? {
+                return Ok(Some(taken));
+            }
+            pause = LOOK_EVERY;
         }
     }
 
@@ -234,11 +234,15 @@ impl Node {
         let store = Postgres::new(self.caller.clone(), term, Arc::clone(&self.counts));
         let opened = (Box::new(store) as Box<_>, self.archive() as Arc<_>);
         let time = Box::new(clock::steady());
-        let writer = Writer::lead(opened, replayed, time, self.retention, self.metrics());
+        let mut writer = Writer::lead(opened, replayed, time, self.retention, self.metrics());
         tracing::info!(node = self.options.name, epoch, position, "leading");
         self.counts.leading.store(true, Ordering::Relaxed);
         self.role.send_replace(Role::Leading);
-        writer.work(requests)
+        let ended = writer.work(requests);
+        // At once: the end of the writer takes a while, and what comes meanwhile is for the next leader.
+        self.counts.leading.store(false, Ordering::Relaxed);
+        self.role.send_replace(Role::Following(None));
+        ended
     }
 }
 

@@ -3,7 +3,7 @@
 use super::handle::{Failure, Poll, Reply, Request, Seen, Unavailable, UpdateAndPoll, Watch};
 use super::keeper::Keeper;
 use super::waiting::{Waiter, Waiting};
-use super::watching::{self, Watcher};
+use super::watching::{self, Due, Watcher};
 use crate::archive::{Archive, ArchiveError};
 use crate::machine::command::Command;
 use crate::machine::id::WorkflowId;
@@ -28,6 +28,8 @@ pub(super) enum Answer {
     Tasks(oneshot::Sender<Result<Vec<TaskInContext>, Unavailable>>, Vec<TaskInContext>),
     Check(oneshot::Sender<Result<(), Unavailable>>),
     Seen(oneshot::Sender<Result<Seen, Failure>>, Result<Seen, Rejection>),
+    /// What was seen of a command that stands, whatever becomes of this batch.
+    Watched(oneshot::Sender<Result<Seen, Failure>>, Seen),
     Next(oneshot::Sender<Result<Option<TaskInContext>, Failure>>, Result<Option<TaskInContext>, Rejection>),
 }
 
@@ -40,6 +42,10 @@ impl Answer {
                 let answer = durable.map_err(Failure::from).and_then(|()| seen.map_err(Failure::from));
                 drop(to.send(answer));
             }
+            // "Nothing was changed" would have it carried out once more.
+            Self::Watched(to, seen) => {
+                drop(to.send(durable.map(|()| seen).map_err(|_| Failure::from(Unavailable::Unknown))));
+            }
             Self::Next(to, next) => {
                 let answer = durable.map_err(Failure::from).and_then(|()| next.map_err(Failure::from));
                 drop(to.send(answer));
@@ -47,6 +53,13 @@ impl Answer {
             // A client that has gone leaves its tasks to their lease.
             Self::Tasks(to, tasks) => drop(to.send(durable.map(|()| tasks))),
         }
+    }
+}
+
+impl From<Due> for Answer {
+    fn from(due: Due) -> Self {
+        let Due { to, seen, stands } = due;
+        if stands { Self::Watched(to, seen) } else { Self::Seen(to, Ok(seen)) }
     }
 }
 
@@ -144,7 +157,7 @@ impl<'a> Batch<'a> {
         }
         if !self.waiting.watching.is_empty() {
             let served = self.waiting.watching.served(self.state, &self.changed);
-            self.answers.extend(served.into_iter().map(|(to, seen)| Answer::Seen(to, Ok(seen))));
+            self.answers.extend(served.into_iter().map(Answer::from));
         }
         self.expire_waiting();
     }
@@ -152,7 +165,7 @@ impl<'a> Batch<'a> {
     /// Answers polls whose time is over with nothing.
     pub fn expire_waiting(&mut self) {
         let unseen = self.waiting.watching.expired(self.state, self.now);
-        self.answers.extend(unseen.into_iter().map(|(to, seen)| Answer::Seen(to, Ok(seen))));
+        self.answers.extend(unseen.into_iter().map(Answer::from));
         let expired = self.waiting.expired(self.now);
         self.answers.extend(expired.into_iter().map(|waiter| Answer::Tasks(waiter.poll.to, Vec::new())));
     }
@@ -227,7 +240,7 @@ impl<'a> Batch<'a> {
             Err(rejection) => self.answers.push(Answer::Seen(to, Err(rejection))),
             Ok(id) => match watching::seen(self.state, id, &tasks) {
                 Some(seen) => self.answers.push(Answer::Seen(to, Ok(seen))),
-                None => self.waiting.watch(Watcher { id, tasks, until: self.now + wait_ms, to }),
+                None => self.waiting.watch(Watcher::new(id, tasks, self.now + wait_ms, to)),
             },
         }
     }

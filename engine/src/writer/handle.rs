@@ -7,10 +7,13 @@ use crate::machine::workflow::{TaskInContext, Workflow};
 use crate::machine::{Event, Rejection, State};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Requests that may wait for the writer. More are refused: a queue without end is a promise that isn't kept.
 const WAITING: usize = 8192;
+/// Between two tries to get a word in when so many wait.
+const DRAIN_AGAIN: Duration = Duration::from_millis(5);
 
 /// Why the writer could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -237,10 +240,13 @@ impl Handle {
         answer.await.map_err(|_| Unavailable::Stopping)
     }
 
-    /// Ends all waiting polls with nothing, now and from now on: the engine is stopping.
-    pub fn drain(&self) {
+    /// Ends all waiting polls with nothing, now and from now on: the engine is stopping. Waits for room among the requests,
+    /// which the writer makes.
+    pub async fn drain(&self) {
         // A writer that is gone has nobody waiting.
-        let _ = self.send(Request::Drain);
+        while let Err(Unavailable::Overloaded) = self.send(Request::Drain) {
+            tokio::time::sleep(DRAIN_AGAIN).await;
+        }
     }
 
     /// Tasks of a type for the workers of a domain, waiting up to `wait_ms` for the first.

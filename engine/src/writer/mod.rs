@@ -167,12 +167,12 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriterError`] when an append did not clearly succeed; nothing of that batch was answered.
-    pub fn run(self, requests: &Receiver<Request>) -> Result<(), WriterError> {
+    pub fn run(mut self, requests: &Receiver<Request>) -> Result<(), WriterError> {
         self.work(requests).map(|_ended| ())
     }
 
-    /// The same, and tells which of both it was.
-    pub(crate) fn work(mut self, requests: &Receiver<Request>) -> Result<Ended, WriterError> {
+    /// The same, and tells which of both it was. Dropping the writer afterwards waits for what its archivist is at.
+    pub(crate) fn work(&mut self, requests: &Receiver<Request>) -> Result<Ended, WriterError> {
         let mut taken = VecDeque::with_capacity(BATCH);
         loop {
             if taken.is_empty() {
@@ -222,6 +222,7 @@ impl Writer {
     /// [`WriterError`] when an append did not clearly succeed; nothing of that batch was answered.
     pub fn step(&mut self, taken: &mut VecDeque<Request>) -> Result<(), WriterError> {
         let now = self.now();
+        self.waiting.watching.begin_frame(self.position);
         if self.full.is_some() && !self.try_to_recover(now)? {
             return self.refuse_writes(taken, now);
         }
@@ -275,7 +276,7 @@ impl Writer {
             }
         };
         self.start_over(now)?;
-        self.waiting.watching.refuse(&why);
+        self.waiting.watching.take_back(&why);
         answers.into_iter().for_each(|answer| answer.send(Err(why.clone())));
         // Searches go on with what there is.
         for to in flushes {
@@ -314,6 +315,7 @@ impl Writer {
     fn moved_on(&mut self) {
         self.position += 1;
         self.state.begin_frame(self.position);
+        self.waiting.watching.begin_frame(self.position);
     }
 
     /// The batch was rolled back on disk: memory goes back too, by the one path that there is.

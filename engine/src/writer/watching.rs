@@ -15,6 +15,27 @@ pub(super) struct Watcher {
     pub tasks: Vec<String>,
     pub until: u64,
     pub to: oneshot::Sender<Result<Seen, Failure>>,
+    /// Position of the frame that its command is in, if it made one.
+    frame: u64,
+}
+
+impl Watcher {
+    pub fn new(
+        id: WorkflowId,
+        tasks: Vec<String>,
+        until: u64,
+        to: oneshot::Sender<Result<Seen, Failure>>,
+    ) -> Self {
+        Self { id, tasks, until, to, frame: 0 }
+    }
+}
+
+/// One who has waited long enough.
+pub(super) struct Due {
+    pub to: oneshot::Sender<Result<Seen, Failure>>,
+    pub seen: Seen,
+    /// Its command is in an earlier frame: whatever becomes of this one, it stands.
+    pub stands: bool,
 }
 
 /// All who wait, by workflow.
@@ -23,6 +44,8 @@ pub(super) struct Watching {
     watchers: BTreeMap<WorkflowId, Vec<Watcher>>,
     /// Nobody's time is over before this.
     pub soonest: Option<u64>,
+    /// Position of the frame that is being written.
+    frame: u64,
 }
 
 impl Watching {
@@ -30,7 +53,13 @@ impl Watching {
         self.watchers.is_empty()
     }
 
-    pub fn add(&mut self, watcher: Watcher) {
+    /// From now on commands are in the frame at this position.
+    pub fn begin_frame(&mut self, position: u64) {
+        self.frame = position;
+    }
+
+    pub fn add(&mut self, mut watcher: Watcher) {
+        watcher.frame = self.frame;
         self.soonest = Some(self.soonest.map_or(watcher.until, |soonest| soonest.min(watcher.until)));
         self.watchers.entry(watcher.id).or_default().push(watcher);
     }
@@ -41,7 +70,19 @@ impl Watching {
         self.watchers.values_mut().flatten().for_each(|watcher| watcher.until = 0);
     }
 
-    /// Tells everybody that the disk is full: what they wait for may have been rolled back.
+    /// The frame that was being written was rolled back: those whose command was in it are told, the others wait on.
+    pub fn take_back(&mut self, why: &Unavailable) {
+        let frame = self.frame;
+        self.watchers.retain(|_, watchers| {
+            let (gone, still): (Vec<_>, Vec<_>) =
+                std::mem::take(watchers).into_iter().partition(|watcher| watcher.frame >= frame);
+            gone.into_iter().for_each(|watcher| drop(watcher.to.send(Err(why.clone().into()))));
+            *watchers = still;
+            !watchers.is_empty()
+        });
+    }
+
+    /// Tells everybody that nobody waits any longer.
     pub fn refuse(&mut self, why: &Unavailable) {
         self.soonest = None;
         for watcher in std::mem::take(&mut self.watchers).into_values().flatten() {
@@ -50,11 +91,7 @@ impl Watching {
     }
 
     /// Takes out those who have what they wait for, of the workflows that changed and what is above them.
-    pub fn served(
-        &mut self,
-        state: &State,
-        changed: &[WorkflowId],
-    ) -> Vec<(oneshot::Sender<Result<Seen, Failure>>, Seen)> {
+    pub fn served(&mut self, state: &State, changed: &[WorkflowId]) -> Vec<Due> {
         let mut served = Vec::new();
         for id in changed {
             let above = |id: &WorkflowId| Some(state.workflow(*id)?.start.parent?.workflow);
@@ -62,7 +99,9 @@ impl Watching {
                 let Some(watchers) = self.watchers.remove(&id) else { continue };
                 for watcher in watchers {
                     match seen(state, id, &watcher.tasks) {
-                        Some(seen) => served.push((watcher.to, seen)),
+                        Some(seen) => {
+                            served.push(Due { stands: watcher.frame < self.frame, to: watcher.to, seen })
+                        }
                         None => self.watchers.entry(id).or_default().push(watcher),
                     }
                 }
@@ -72,12 +111,8 @@ impl Watching {
     }
 
     /// Takes out those whose time is over or who have gone.
-    pub fn expired(
-        &mut self,
-        state: &State,
-        now: u64,
-    ) -> Vec<(oneshot::Sender<Result<Seen, Failure>>, Seen)> {
-        let mut expired = Vec::new();
+    pub fn expired(&mut self, state: &State, now: u64) -> Vec<Due> {
+        let (mut expired, frame) = (Vec::new(), self.frame);
         if self.soonest.is_none_or(|soonest| now < soonest) {
             return expired;
         }
@@ -87,7 +122,8 @@ impl Watching {
                 .partition(|watcher| watcher.until <= now || watcher.to.is_closed());
             let workflow = state.workflow(*id);
             let seen = || Seen { id: *id, workflow: workflow.cloned().map(Box::new), timed_out: true };
-            expired.extend(over.into_iter().map(|watcher| (watcher.to, seen())));
+            let due = |watcher: Watcher| Due { stands: watcher.frame < frame, to: watcher.to, seen: seen() };
+            expired.extend(over.into_iter().map(due));
             *watchers = still;
             !watchers.is_empty()
         });

@@ -55,10 +55,10 @@ impl Stage {
         let (handle, requests) = Handle::channel();
         let metrics = writer.metrics();
         std::thread::spawn(move || writer.run(&requests).unwrap());
-        // Nobody waits: a poll answers at once.
-        handle.drain();
-        let routes = routes(Api { writer: handle, archive, metrics });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // Nobody waits: a poll answers at once.
+        runtime.block_on(handle.drain());
+        let routes = routes(Api { writer: handle, archive, metrics });
         (Self { runtime, routes, ids: Vec::new() }, frames)
     }
 

@@ -4,7 +4,7 @@
 use crate::cluster::{Cluster, address, shared};
 use crate::process::{Answer, LIMIT, Node, receive, send, until};
 use crate::store::pair;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -210,6 +210,32 @@ fn a_node_that_hangs_past_its_lease_stores_nothing_and_answers_nothing_stale() {
     let (kept, not, unknown) = told.check(&other);
     println!("late writes refused: {refused:?}; {kept} kept, {not} refused, {unknown} unknown");
     assert!(refused.is_some(), "no write was at hand in any of ten rounds");
+}
+
+#[test]
+fn a_start_whose_client_waits_for_its_end_is_not_sent_again_when_the_lead_is_lost_meanwhile() {
+    let Some((cluster, schema)) = shared() else { return };
+    let (leader, follower) = two(cluster, &schema);
+    let path = "/api/workflow/execute/w/1?waitForSeconds=1";
+    let body = |name: &str| json!({"name": "w", "correlationId": name}).to_string();
+    let sent = Instant::now();
+    // Of the leader's own client, and of one whose request was handed on.
+    let waiting: Vec<_> = [&leader, &follower]
+        .into_iter()
+        .map(|node| send(node.port, "POST", path, "", &body(&format!("of {}", node.port)), LIMIT).unwrap())
+        .collect();
+    until("both are started", || started(&follower).len() == 2);
+    leader.stop();
+    follower.until("leader");
+    // Their wait is over when it comes back: the start stands, and it can't say more than that it does not know.
+    until("it is over", || sent.elapsed() > Duration::from_secs(2));
+    leader.signal(libc::SIGCONT);
+    for answer in waiting {
+        let answer = receive(answer).unwrap();
+        assert_eq!(answer.status, 504, "{}", answer.body);
+    }
+    leader.until("follower");
+    assert_eq!(started(&follower).len(), 2, "none was carried out twice");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::machine::id::WorkflowId;
 use crate::machine::status::WorkflowStatus;
 use crate::machine::workflow::Workflow;
 use crate::machine::{Command, Rejection};
+use crate::writer::Unavailable;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -129,7 +130,8 @@ async fn wait(
     let seen = api.writer.watch(command, awaited, wait_ms).await?;
     let workflow = match seen.workflow {
         Some(workflow) => Some(*workflow),
-        None => api.workflow(seen.id).await?,
+        // The command was carried out: nobody may take an error of this look for a no, and send it once more.
+        None => api.workflow(seen.id).await.map_err(|_| Problem::from(Unavailable::Unknown))?,
     };
     let workflow = workflow.ok_or_else(|| Rejection::no_workflow(seen.id))?;
     let id = workflow.id.to_string();

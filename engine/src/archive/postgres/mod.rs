@@ -15,10 +15,12 @@ use crate::machine::event::SnapshotNumber;
 use crate::machine::id::WorkflowId;
 use crate::machine::snapshot::Snapshot;
 use crate::machine::workflow::Workflow;
+use crate::metrics::NodeCounts;
 use crate::postgres::head::{signed, unsigned};
 use crate::postgres::session::{Parameters, Session, Trouble};
 use crate::postgres::{Caller, connect};
 use pool::Pool;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::Row;
 
@@ -65,6 +67,8 @@ pub struct PostgresArchive {
     sessions: Pool,
     snapshots: Snapshots,
     term: Mutex<Term>,
+    /// What the node that this belongs to has seen.
+    counts: Arc<NodeCounts>,
 }
 
 /// In whose name is saved.
@@ -76,8 +80,9 @@ struct Term {
 }
 
 impl PostgresArchive {
-    pub(crate) fn new(caller: Caller) -> Self {
-        Self { caller, sessions: Pool::default(), snapshots: Snapshots::default(), term: Mutex::default() }
+    pub(crate) fn new(caller: Caller, counts: Arc<NodeCounts>) -> Self {
+        let (sessions, snapshots, term) = (Pool::default(), Snapshots::default(), Mutex::default());
+        Self { caller, sessions, snapshots, term, counts }
     }
 
     /// From now on it saves in the name of a new holder of the lead.
@@ -116,7 +121,7 @@ impl PostgresArchive {
     ) -> Result<T, ArchiveError> {
         let mut last = None;
         for _ in 0..tries {
-            let lent = self.sessions.lend(&self.caller);
+            let lent = self.sessions.lend(&self.caller, self.counts.epoch.load(Ordering::Relaxed));
             let mut lent =
                 lent.map_err(|unreachable| ArchiveError::Away { path: self.path(), why: unreachable.why })?;
             let Some(session) = lent.session() else { continue };

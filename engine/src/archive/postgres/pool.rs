@@ -1,7 +1,9 @@
 //! Sessions that are lent out, a bounded number at once: a server takes only so many, and other nodes need some too.
+//! None leads to a server that knows less than this node: an old primary that is still there has not what ended since.
 
 use crate::postgres::Caller;
 use crate::postgres::connect::{self, Unreachable};
+use crate::postgres::head;
 use crate::postgres::session::Session;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,22 +23,28 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    idle: Vec<Session>,
+    idle: Vec<Known>,
     lent: usize,
+}
+
+/// A session, and the epoch that its server is known to have reached.
+struct Known {
+    session: Session,
+    epoch: u64,
 }
 
 /// A session that goes back to its pool; one that is of no more use is to be dropped by [`Lent::give_up`].
 pub(super) struct Lent<'p> {
     pool: &'p Pool,
-    session: Option<Session>,
+    session: Option<Known>,
 }
 
 impl Pool {
-    /// Lends a session that was kept, or a new one.
+    /// Lends a session that was kept, or a new one, to a server that has reached `epoch`.
     ///
     /// # Errors
-    /// [`Unreachable`]: no server takes writes, or all sessions were lent for too long.
-    pub fn lend(&self, caller: &Caller) -> Result<Lent<'_>, Unreachable> {
+    /// [`Unreachable`]: no server takes writes, the one that does is behind, or all sessions were lent for too long.
+    pub fn lend(&self, caller: &Caller, epoch: u64) -> Result<Lent<'_>, Unreachable> {
         let (mut state, waited) = self
             .back
             .wait_timeout_while(self.state(), PATIENCE, |state| state.lent >= LENT)
@@ -46,11 +54,12 @@ impl Pool {
             return Err(Unreachable { why, may_pass: true });
         }
         state.lent += 1;
-        let kept = state.idle.pop();
+        state.idle.retain(|known| known.epoch >= epoch && known.session.is_open());
+        let session = state.idle.pop();
         drop(state);
-        let mut lent = Lent { pool: self, session: kept.filter(Session::is_open) };
+        let mut lent = Lent { pool: self, session };
         if lent.session.is_none() {
-            lent.session = Some(connect::to_primary(caller)?);
+            lent.session = Some(Known { session: up_to_date(caller, epoch)?, epoch });
         }
         Ok(lent)
     }
@@ -63,7 +72,7 @@ impl Pool {
 impl Lent<'_> {
     /// The session; `None` when it was given up.
     pub fn session(&mut self) -> Option<&mut Session> {
-        self.session.as_mut()
+        self.session.as_mut().map(|known| &mut known.session)
     }
 
     /// It is not lent again.
@@ -84,4 +93,19 @@ impl Drop for Lent<'_> {
         drop(state);
         self.pool.back.notify_one();
     }
+}
+
+fn up_to_date(caller: &Caller, epoch: u64) -> Result<Session, Unreachable> {
+    let mut session = connect::to_primary(caller)?;
+    if epoch > 0 {
+        let away = |why| Unreachable { why, may_pass: true };
+        let head = head::read(&mut session).map_err(|trouble| away(trouble.to_string()))?;
+        if head.epoch < epoch {
+            return Err(away(format!(
+                "{} is an old primary: its epoch is {}, and epoch {epoch} was seen",
+                session.host, head.epoch
+            )));
+        }
+    }
+    Ok(session)
 }

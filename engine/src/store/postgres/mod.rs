@@ -106,7 +106,8 @@ impl Postgres {
     /// [`StoreError`]: not reachable, of another program, of a newer engine, or led by an engine that lives.
     pub fn open(address: &Address, node: &str) -> Result<(Self, Arc<PostgresArchive>), StoreError> {
         let caller = Caller { address: address.clone(), node: node.to_owned(), deadline: DEADLINE };
-        let archive = Arc::new(PostgresArchive::new(caller.clone()));
+        let counts = Arc::<NodeCounts>::default();
+        let archive = Arc::new(PostgresArchive::new(caller.clone(), Arc::clone(&counts)));
         let lease_ms = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
         let me = Candidate { holder: new_holder(), node: node.to_owned(), url: String::new(), lease_ms };
         let (mut session, _) = schema::open(&caller)?;
@@ -137,7 +138,7 @@ impl Postgres {
         })?;
         archive.lead(&me.holder);
         let term = Term { session, me, epoch, position, since };
-        Ok((Self::new(caller, term, Arc::default()), archive))
+        Ok((Self::new(caller, term, counts), archive))
     }
 
     pub(crate) fn new(caller: Caller, term: Term, counts: Arc<NodeCounts>) -> Self {
