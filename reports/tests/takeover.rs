@@ -5,7 +5,7 @@ use crate::made::MS;
 use crate::made::chaos::{BEGAN_MS, drill, outage};
 use shakedown_reports::check::{self, CheckResult};
 use shakedown_reports::gate::Verdict;
-use shakedown_reports::history::{History, LateWritesMark, OnlyThereMark};
+use shakedown_reports::history::{History, LateWritesMark, OnlyThereMark, StepMark};
 use shakedown_reports::joined::Joined;
 use shakedown_reports::plan::Plan;
 
@@ -42,6 +42,9 @@ fn a_fence_that_nobody_ran_into_is_unknown_where_somebody_should_have() {
     assert!(!check_of("fenced", &leader, &quiet).applies);
     leader.injections = vec![leader.injections[0].clone(); 5];
     assert_eq!(check_of("fenced", &leader, &quiet).verdict, Verdict::Unknown);
+    let unclear = LateWritesMark { unknown: 1, ..late("database", 9, 0) };
+    let unclear = History { late_writes: vec![late("database", 10, 0), unclear], ..history.clone() };
+    assert_eq!(check_of("fenced", &hung, &unclear).verdict, Verdict::Unknown, "one may have gone through");
     history.late_writes.push(late("database", 0, 1));
     assert_eq!(check_of("fenced", &hung, &history).verdict, Verdict::Fail);
 }
@@ -90,4 +93,25 @@ fn the_loss_that_is_told_is_the_one_that_the_databases_tell() {
     history.only_there = differ(&[&workflow, &nonce, &kept]);
     let invented = judged(&history);
     assert!(invented.findings[0].what.contains("counts as kept"), "{invented:?}");
+    // Unless it was the new primary that acknowledged it, when it was asked for again.
+    history.steps = vec![promoted(BEGAN_MS * MS)];
+    let again = judged(&history);
+    assert_eq!(again.verdict, Verdict::Pass, "{again:?}");
+}
+
+fn promoted(at_ns: u64) -> StepMark {
+    let [who, step, node] = ["database", "promoted", "db-2"].map(str::to_owned);
+    StepMark { who, step, node, at_ns, text: String::new() }
+}
+
+#[test]
+fn databases_that_were_to_be_asked_and_were_not_leave_it_unknown() {
+    let (mut plan, mut history) = drill(&outage(10_000, 600));
+    history.steps = vec![promoted((BEGAN_MS + 11_000) * MS)];
+    assert!(!check_of("lost_by_sql", &plan, &history).applies, "nobody was to ask");
+    plan.terms.as_mut().unwrap().compares = true;
+    let unasked = check_of("lost_by_sql", &plan, &history);
+    assert_eq!((unasked.applies, unasked.verdict), (true, Verdict::Unknown), "{unasked:?}");
+    history.only_there = differ(&[]);
+    assert_eq!(check_of("lost_by_sql", &plan, &history).verdict, Verdict::Pass);
 }

@@ -79,6 +79,7 @@ fn terms(scenario: &Scenario) -> Terms {
         settle_s: recovery.settle.seconds(),
         probe_deadline_s: scenario.probes.as_ref().map_or(0.0, |probes| probes.deadline.seconds()),
         throughput_band: recovery.throughput_band,
+        compares: scenario.database.as_ref().is_some_and(|database| database.compare.is_some()),
     }
 }
 

@@ -11,6 +11,10 @@ pub(super) fn check(run: &Joined<'_>) -> Evidence {
             let what = format!("{} writes were carried out after another one had taken over", mark.accepted);
             evidence.found(mark.node.clone(), None, what);
         }
+        if mark.unknown > 0 {
+            let what = format!("nobody knows what became of {} late writes", mark.unknown);
+            evidence.undecided(mark.node.clone(), None, what);
+        }
     }
     for who in expected(run) {
         let of_them = run.history.late_writes.iter().filter(|mark| mark.who == who);

@@ -76,4 +76,7 @@ pub struct Terms {
     pub probe_deadline_s: f64,
     /// How far throughput may lie below the baseline's, as a share.
     pub throughput_band: f64,
+    /// Both databases are to be asked, at each failover, what only one of them has.
+    #[serde(default)]
+    pub compares: bool,
 }

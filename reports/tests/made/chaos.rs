@@ -82,7 +82,7 @@ pub fn outage(at_ms: u64, down_ms: u64) -> Drill {
 }
 
 pub fn terms() -> Terms {
-    Terms { baseline_s: 6.0, settle_s: 2.0, probe_deadline_s: 0.25, throughput_band: 0.1 }
+    Terms { baseline_s: 6.0, settle_s: 2.0, probe_deadline_s: 0.25, throughput_band: 0.1, compares: false }
 }
 
 /// The injection of the plan that belongs to a made fault.

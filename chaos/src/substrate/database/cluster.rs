@@ -241,11 +241,11 @@ impl Cluster {
     /// Starts it, and returns when it takes connections (a standby: when it is consistent too).
     ///
     /// # Errors
-    /// It doesn't come up within `limit`; it is gone then.
+    /// It doesn't come up within `limit`, or a fault keeps it away; it is gone then.
     pub fn start(&self, limit: Duration) -> Result<Readiness, DatabaseError> {
         let life = self.node.release();
         self.node.want();
-        let ready = self.node.await_ready(life, limit);
+        let ready = self.node.await_unhindered(life, limit);
         if ready.is_err() {
             self.node.hold(libc::SIGKILL, Duration::ZERO)?;
         }

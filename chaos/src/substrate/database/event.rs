@@ -164,6 +164,13 @@ impl News {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Number of the first event of a phase from the `after`th event on, or `after` when there is none.
+    #[must_use]
+    pub fn first(&self, phase: Phase, after: usize) -> usize {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().skip(after).position(|event| event.phase == phase).map_or(after, |at| after + at)
+    }
+
     /// Waits for the first event of a phase from the `after`th event on; `None` when it doesn't come within `limit`.
     /// Blocks.
     #[must_use]

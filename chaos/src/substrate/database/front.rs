@@ -241,6 +241,10 @@ struct Switcher {
 }
 
 impl Switcher {
+    fn set_begun(&self, events: usize) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
     fn await_one(&self, phase: Phase, within: Duration) -> Result<Known, Doubt> {
         let after = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = || {
@@ -261,10 +265,14 @@ impl Switch for Switcher {
     }
 
     fn begin(&self) -> Result<Known, Doubt> {
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = self.news.all().len();
+        let ordered = self.news.all().len();
+        self.set_begun(ordered);
         let ended = |_| Doubt::new("the manager of the databases has ended");
         self.orders.send(Order::Switchover).map_err(ended)?;
-        self.await_one(Phase::SwitchoverBegun, BEGUN_WITHIN)
+        let begun = self.await_one(Phase::SwitchoverBegun, BEGUN_WITHIN)?;
+        // What was going on before is none of the change.
+        self.set_begun(self.news.first(Phase::SwitchoverBegun, ordered));
+        Ok(begun)
     }
 
     fn is_over(&self) -> Result<Known, Doubt> {

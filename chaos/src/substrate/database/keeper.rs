@@ -36,6 +36,10 @@ impl PairKeeper {
         Self { pair, news, orders, before: Mutex::new(0) }
     }
 
+    fn set_before(&self, events: usize) {
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
     fn with_vault<T>(
         &self,
         deed: impl FnOnce(&Pair, &Vault) -> Result<T, DatabaseError>,
@@ -78,9 +82,13 @@ impl Keeper for PairKeeper {
     }
 
     fn destroy(&self) -> Result<Known, Doubt> {
-        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = self.news.all().len();
+        let ordered = self.news.all().len();
+        self.set_before(ordered);
         self.order(Order::Destroy)?;
-        self.await_one(Phase::Destroyed, GONE_WITHIN)
+        let destroyed = self.await_one(Phase::Destroyed, GONE_WITHIN)?;
+        // A failover that went on was brought to its end first: its steps are none of the restore.
+        self.set_before(self.news.first(Phase::Destroyed, ordered));
+        Ok(destroyed)
     }
 
     fn put_back(&self) -> Result<Known, Doubt> {

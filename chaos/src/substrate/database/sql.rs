@@ -51,6 +51,11 @@ fn told(error: &tokio_postgres::Error) -> String {
     }
 }
 
+fn is_no_connection(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
 impl SqlError {
     /// True when nothing can have happened: the database said no, or took no connection.
     #[must_use]
@@ -59,11 +64,18 @@ impl SqlError {
         match source.code() {
             // A commit that only waits for its standby is in the log already when its backend is told to go.
             Some(code) => *code != SqlState::ADMIN_SHUTDOWN && *code != SqlState::CRASH_SHUTDOWN,
-            None => {
-                let cause = std::error::Error::source(source)
-                    .and_then(|cause| cause.downcast_ref::<std::io::Error>());
-                cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ConnectionRefused)
-            }
+            None => is_no_connection(source),
+        }
+    }
+
+    /// True when that is what keeps writes out: the database only reads, or is not there. One that is full, starting or out
+    /// of connections says no as well, and may say yes in a moment.
+    #[must_use]
+    pub fn is_fenced_off(&self) -> bool {
+        let Self::Failed { source, .. } = self else { return false };
+        match source.code() {
+            Some(code) => *code == SqlState::READ_ONLY_SQL_TRANSACTION,
+            None => is_no_connection(source),
         }
     }
 }

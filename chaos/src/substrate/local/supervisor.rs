@@ -102,6 +102,14 @@ impl Supervised {
         self.await_life(life, limit, |state| state.over || !state.wanted)
     }
 
+    /// The same for somebody who can't wait until others let it back: that they keep it away is a failure at once.
+    ///
+    /// # Errors
+    /// As [`Supervised::await_ready`], and it is kept away.
+    pub fn await_unhindered(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
+        self.await_life(life, limit, |state| state.over || !state.wanted || state.away > 0)
+    }
+
     /// The same of its first life alone: what does not come up the first time is not waited for.
     ///
     /// # Errors

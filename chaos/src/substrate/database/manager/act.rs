@@ -19,8 +19,9 @@ const LAST_WITHIN: Duration = Duration::from_secs(5);
 /// How many writes are tried on a fenced database, and how long each has.
 const LATE_WRITES: u32 = 10;
 const LATE_WITHIN: Duration = Duration::from_secs(1);
-/// A write that a client could make.
-const LATE_WRITE: &str = "INSERT INTO shakedown_late VALUES (1)";
+/// A write that a client could make, and one that a fence which does not hold lets through at once: it does not wait for a
+/// standby that is a primary by now.
+const LATE_WRITE: &str = "SET synchronous_commit = local; INSERT INTO shakedown_late VALUES (1)";
 
 /// Does a step, and returns what shows that it is done.
 ///
@@ -91,8 +92,17 @@ async fn fence(pair: &Arc<Pair>, side: Side) -> Result<String, DatabaseError> {
 async fn stop_in_order(pair: &Arc<Pair>, side: Side) -> Result<String, DatabaseError> {
     let stopped = blocking(pair, move |pair| {
         let cluster = pair.cluster(side);
-        let brought = cluster.stop(STOP_WITHIN)?;
-        Ok((brought.map(|brought| brought.ended.how()).unwrap_or_default(), cluster.last_checkpoint()?))
+        match cluster.stop(STOP_WITHIN)? {
+            Some(brought) if brought.ended.status.success() => {
+                Ok((brought.ended.how(), cluster.last_checkpoint()?))
+            }
+            // Its last checkpoint is an old one then, and tells nothing of what it acknowledged since.
+            otherwise => Err(DatabaseError::State(format!(
+                "{} did not stop in order ({}): nobody knows whether the standby has everything",
+                side.name(),
+                otherwise.map_or_else(|| "it was gone already".to_owned(), |brought| brought.ended.how())
+            ))),
+        }
     });
     let (how, last) = stopped.await?;
     let standby = pair.cluster(side.other());

@@ -80,7 +80,7 @@ impl LateWrites {
     fn count(&mut self, outcome: &Result<(), SqlError>) {
         match outcome {
             Ok(()) => self.accepted += 1,
-            Err(error) if error.is_refusal() => self.refused += 1,
+            Err(error) if error.is_fenced_off() => self.refused += 1,
             Err(_) => self.unknown += 1,
         }
     }

@@ -192,6 +192,35 @@ fn a_standby_that_is_silent_is_not_waited_for_and_then_not_promoted() {
 }
 
 #[test]
+fn an_order_whose_answer_was_lost_makes_nobody_believe_that_the_standby_has_everything() {
+    let mut story = Story::new(|_| ());
+    let wait = |look: &mut Look| (look.waits_ns, look.peer) = (3_000_000_000, Peer::Hung);
+    story.look(wait);
+    // It may have been carried out: commits may go on alone from now on.
+    assert_eq!(story.fails(), Some(Step::Degrade(First)));
+    let steps: Vec<Step> = (0..4).flat_map(|_| story.dead(Peer::Hung).does()).collect();
+    assert!(!steps.contains(&Step::Promote(Second)), "{steps:?}");
+    // Or it was not, and they wait: then it is given once more.
+    let mut story = Story::new(|_| ());
+    story.look(wait);
+    assert_eq!(story.fails(), Some(Step::Degrade(First)));
+    story.well(Peer::Hung);
+    assert_eq!(story.look(wait).does(), [Step::Degrade(First)]);
+}
+
+#[test]
+fn a_standby_that_goes_while_it_is_made_the_one_to_wait_for_holds_nobody_up_for_ever() {
+    let mut story = Story::new(|_| ());
+    let wait = |look: &mut Look| (look.waits_ns, look.peer) = (3_000_000_000, Peer::Away);
+    assert_eq!(story.look(wait).does(), [Step::Degrade(First)]);
+    let position = story.at_ns + 2 * INTERVAL_NS;
+    story.well(Peer::Streams(position));
+    assert_eq!(story.fails(), Some(Step::Restore(First)));
+    story.well(Peer::Away);
+    assert_eq!(story.look(wait).does(), [Step::Degrade(First)]);
+}
+
+#[test]
 fn an_asynchronous_standby_takes_over_while_it_streams_however_far_behind() {
     let mut story = Story::new(|settings| settings.replication = Replication::Asynchronous);
     story.well(Peer::Streams(0));

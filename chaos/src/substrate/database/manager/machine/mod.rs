@@ -193,7 +193,8 @@ impl Machine {
     fn tend(&mut self, look: &Look, head: u64) {
         let other = self.primary.other();
         let timeout_ns = self.settings.standby_timeout_ms * 1_000_000;
-        if self.waits && look.waits_ns >= timeout_ns {
+        // Whether commits wait is seen from a write: an order whose answer was lost may have been carried out all the same.
+        if self.settings.is_synchronous() && look.waits_ns >= timeout_ns {
             (self.waits, self.redundant) = (false, false);
             self.queue.push_back(Step::Degrade(self.primary));
         } else if !self.settings.is_synchronous() {
@@ -344,10 +345,6 @@ impl Machine {
                 self.next_how = Some(How::Copy);
                 self.queue.clear();
             }
-            Step::Degrade(_) => {
-                self.waits = true;
-                self.queue.clear();
-            }
             Step::TryLate(_) => {
                 self.queue.pop_front();
             }
@@ -356,7 +353,7 @@ impl Machine {
                 self.to_compare = false;
                 self.queue.pop_front();
             }
-            Step::Restart(_) | Step::Restore(_) => self.queue.clear(),
+            Step::Restart(_) | Step::Degrade(_) | Step::Restore(_) => self.queue.clear(),
         }
         self.tell(Phase::Trouble, at_ns, side, format!("{step:?}: {why}"));
     }
