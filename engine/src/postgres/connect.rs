@@ -63,7 +63,14 @@ pub(crate) fn to_primary(caller: &Caller) -> Result<Session, Unreachable> {
         why: format!("no runtime for a connection to the database: {error}"),
         may_pass: true,
     })?;
-    let found = runtime.block_on(race(caller))?;
+    let found = match runtime.block_on(race(caller)) {
+        Ok(found) => found,
+        Err(unreachable) => {
+            // Dropping it would wait for names that are still being looked up, however long a resolver takes.
+            runtime.shutdown_background();
+            return Err(unreachable);
+        }
+    };
     let place = (found.host, found.facts.backend);
     Ok(Session::new(runtime, found.client, found.warnings, place, caller.deadline))
 }

@@ -217,13 +217,13 @@ fn a_start_whose_client_waits_for_its_end_is_not_sent_again_when_the_lead_is_los
     let Some((cluster, schema)) = shared() else { return };
     let (leader, follower) = two(cluster, &schema);
     let path = "/api/workflow/execute/w/1?waitForSeconds=1";
-    let body = |name: &str| json!({"name": "w", "correlationId": name}).to_string();
     let sent = Instant::now();
+    let begin = |node: &Node| {
+        let body = json!({"name": "w", "correlationId": format!("of {}", node.port)}).to_string();
+        send(node.port, "POST", path, "", &body, LIMIT).unwrap()
+    };
     // Of the leader's own client, and of one whose request was handed on.
-    let waiting: Vec<_> = [&leader, &follower]
-        .into_iter()
-        .map(|node| send(node.port, "POST", path, "", &body(&format!("of {}", node.port)), LIMIT).unwrap())
-        .collect();
+    let waiting = [begin(&leader), begin(&follower)];
     until("both are started", || started(&follower).len() == 2);
     leader.stop();
     follower.until("leader");

@@ -19,7 +19,7 @@ use crate::metrics::NodeCounts;
 use crate::postgres::head::{signed, unsigned};
 use crate::postgres::session::{Parameters, Session, Trouble};
 use crate::postgres::{Caller, connect};
-use pool::Pool;
+use pool::{FOR_SEARCHES, LENT, Pool};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::Row;
@@ -118,10 +118,11 @@ impl PostgresArchive {
         &self,
         work: impl Fn(&mut Session) -> Result<T, Trouble>,
         tries: usize,
+        most: usize,
     ) -> Result<T, ArchiveError> {
         let mut last = None;
         for _ in 0..tries {
-            let lent = self.sessions.lend(&self.caller, self.counts.epoch.load(Ordering::Relaxed));
+            let lent = self.sessions.lend(&self.caller, self.counts.epoch.load(Ordering::Relaxed), most);
             let mut lent =
                 lent.map_err(|unreachable| ArchiveError::Away { path: self.path(), why: unreachable.why })?;
             let Some(session) = lent.session() else { continue };
@@ -138,7 +139,7 @@ impl PostgresArchive {
 
     /// Reads: once more over a new connection, when one that was kept had broken meanwhile.
     fn read(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, ArchiveError> {
-        self.with(|session| session.query(sql, parameters), 2)
+        self.with(|session| session.query(sql, parameters), 2, LENT)
     }
 
     fn snapshot(&self, number: SnapshotNumber) -> Result<Arc<Snapshot>, ArchiveError> {
@@ -197,7 +198,7 @@ impl PostgresArchive {
     /// How many saves there were, while the lead is this holder's.
     fn saves(&self, holder: &str) -> Result<i64, ArchiveError> {
         let sql = "SELECT saves, (SELECT holder FROM head) FROM archive";
-        let rows = self.with(|session| session.query(sql, &[]), 1)?;
+        let rows = self.with(|session| session.query(sql, &[]), 1, LENT)?;
         let row = rows.first().ok_or_else(|| self.broken("its row is missing"))?;
         if row.get::<_, String>(1) != holder {
             return Err(ArchiveError::Deposed { path: self.path() });
@@ -226,7 +227,7 @@ impl Archive for PostgresArchive {
         };
         self.saved(saves);
         let sql = format!("WITH {FENCE}, {SAVE}");
-        let done = self.with(|session| columns.send(session, &sql, &holder, saves), 1)?;
+        let done = self.with(|session| columns.send(session, &sql, &holder, saves), 1, LENT)?;
         // Nothing happened: it was saved by the try before this one, whose answer was lost, or the lead is lost.
         if done == 0 && self.saves(&holder)? != saves + 1 {
             return Err(self.broken(format!("the number of saves is not {saves}; somebody else saves too")));
@@ -244,7 +245,7 @@ impl Archive for PostgresArchive {
     fn prune(&self, ended_before: u64, at_most: usize) -> Result<usize, ArchiveError> {
         let sql = format!("WITH {FENCE}, {PRUNE}");
         let (holder, before, most) = (self.term().holder, signed(ended_before), at_most as i64);
-        let gone = self.with(|session| session.execute(&sql, &[&holder, &before, &most]), 1)?;
+        let gone = self.with(|session| session.execute(&sql, &[&holder, &before, &most]), 1, LENT)?;
         Ok(usize::try_from(gone).unwrap_or(usize::MAX))
     }
 
@@ -271,7 +272,7 @@ impl Archive for PostgresArchive {
     }
 
     fn search(&self, query: &Query) -> Result<Page, ArchiveError> {
-        let (total, exact, bodies) = self.with(|session| find::find(session, query), 2)?;
+        let (total, exact, bodies) = self.with(|session| find::find(session, query), 2, FOR_SEARCHES)?;
         let workflows = bodies.iter().map(|body| self.parse(body)).collect::<Result<_, _>>()?;
         Ok(Page { total, exact, workflows })
     }

@@ -11,7 +11,9 @@ use std::time::Duration;
 /// Sessions that are kept open while nobody needs them.
 const KEPT: usize = 4;
 /// Sessions lent at once; who comes then waits.
-const LENT: usize = 16;
+pub const LENT: usize = 16;
+/// Of these at most so many for searches, which may take long: the writer, which holds the lead, must not wait for them.
+pub const FOR_SEARCHES: usize = 12;
 /// How long one waits for that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,17 +42,17 @@ pub(super) struct Lent<'p> {
 }
 
 impl Pool {
-    /// Lends a session that was kept, or a new one, to a server that has reached `epoch`.
+    /// Lends a session that was kept, or a new one, to a server that has reached `epoch`, while fewer than `most` are lent.
     ///
     /// # Errors
     /// [`Unreachable`]: no server takes writes, the one that does is behind, or all sessions were lent for too long.
-    pub fn lend(&self, caller: &Caller, epoch: u64) -> Result<Lent<'_>, Unreachable> {
+    pub fn lend(&self, caller: &Caller, epoch: u64, most: usize) -> Result<Lent<'_>, Unreachable> {
         let (mut state, waited) = self
             .back
-            .wait_timeout_while(self.state(), PATIENCE, |state| state.lent >= LENT)
+            .wait_timeout_while(self.state(), PATIENCE, |state| state.lent >= most)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
-            let why = format!("{LENT} sessions of {} were busy for {} s", caller.address, PATIENCE.as_secs());
+            let why = format!("{most} sessions of {} were busy for {} s", caller.address, PATIENCE.as_secs());
             return Err(Unreachable { why, may_pass: true });
         }
         state.lent += 1;
@@ -91,7 +93,8 @@ impl Drop for Lent<'_> {
             state.idle.push(session);
         }
         drop(state);
-        self.pool.back.notify_one();
+        // Who waits may be one for whom there are still too many lent.
+        self.pool.back.notify_all();
     }
 }
 
