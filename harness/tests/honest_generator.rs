@@ -24,7 +24,8 @@ const STALLS: Stalls = Stalls { period_ns: 10 * S, stall_ns: 2 * S };
 /// Runs that may call themselves invalid before the machine is given up.
 const TRIES: usize = 4;
 
-/// Open, then closed, on the same server; each for longer than from one stall to the next.
+/// Open, then closed, on the same server; each for longer than from one stall to the next. What a stall has held back comes
+/// at once: 800 answers, which a slow machine too takes in a small part of the 2 %.
 const SCENARIO: &str = r#"
 name = "honest"
 title = "open and closed load on a server that stalls"
@@ -40,7 +41,7 @@ name = "open"
 workflow = "single"
 mode = "open"
 in_flight_cap = 20000
-stages = [{ rate_per_s = 800, for = "20 s" }]
+stages = [{ rate_per_s = 400, for = "20 s" }]
 slots = 1
 drain = "30 s"
 
@@ -81,7 +82,7 @@ fn run(folder: &Path) -> Run {
         assert!(texts.iter().all(|text| text.contains("driver-limited")), "{texts:#?}");
         eprintln!("run {attempt} of {TRIES} calls itself invalid: {texts:?}");
     }
-    panic!("the machine was too busy to keep a schedule of 800 starts a second in {TRIES} runs");
+    panic!("the machine was too busy to keep a schedule of 400 starts a second in {TRIES} runs");
 }
 
 impl Run {
@@ -123,7 +124,7 @@ fn open_load_tells_the_truth_about_a_stall_and_closed_load_is_labelled() {
     fs::write(folder.path().join("honest.toml"), SCENARIO).unwrap();
     let run = run(folder.path());
     let truth = run.truth_ns();
-    assert!((15_000..17_000).contains(&truth.len()), "{} arrivals", truth.len());
+    assert!((7_500..8_500).contains(&truth.len()), "{} arrivals", truth.len());
     for (share, name) in [(0.95, "open/start_response_p95_ms"), (0.99, "open/start_response_p99_ms")] {
         let (measure, known) = (run.measure(name), percentile_ms(&truth, share));
         let told = measure["value"].as_f64().unwrap();
