@@ -11,7 +11,15 @@ use std::path::{Path, PathBuf};
 /// A target that nobody else may hurt while this is held.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a child that is just being started has a copy of the file until it runs its program, and
+        // the kernel frees a lock only with its last copy. What fails here is freed then.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Who holds (or held) a lock.
@@ -89,28 +97,46 @@ impl Lock {
         file.read_to_string(&mut text).map_err(failed)?;
         // A file that was cut off when its writer died tells nothing, and its writer had begun nothing.
         let last = serde_json::from_str::<Holder>(&text).ok();
-        match (locked, last) {
-            (Err(TryLockError::Error(source)), _) => return Err(failed(source)),
-            (Err(TryLockError::WouldBlock), last) => {
+        let mut lock = match locked {
+            Ok(()) => Self { file },
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) => {
                 let (run_dir, pid) = last.map(|last| (last.run_dir, last.owner.pid)).unwrap_or_default();
                 return Err(LockError::Held { target: target.to_owned(), run_dir, pid });
             }
-            (Ok(()), Some(last)) if last.run_dir.join(FILE).exists() => {
-                let unread = |source| LockError::Unread { target: target.to_owned(), source };
-                let count = Account::read(&last.run_dir).map_err(unread)?.open().count();
-                if count > 0 {
-                    let (target, run_dir) = (target.to_owned(), last.run_dir);
-                    return Err(LockError::Leftovers { target, run_dir, count });
-                }
-            }
-            (Ok(()), _) => {}
+        };
+        if let Some(last) = last {
+            last.has_healed(target)?;
         }
         let run_dir = std::path::absolute(run_dir).map_err(failed)?;
         let holder = Holder { target: target.to_owned(), owner: Identity::ours(), run_dir };
-        let text = serde_json::to_string(&holder).map_err(|error| failed(error.into()))?;
-        let rewritten = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0)));
-        rewritten.and_then(|_| file.write_all(text.as_bytes())).map_err(failed)?;
-        Ok(Self { _file: file })
+        lock.name(&holder).map_err(failed)?;
+        Ok(lock)
+    }
+
+    /// Writes down who holds it.
+    fn name(&mut self, holder: &Holder) -> io::Result<()> {
+        let text = serde_json::to_string(holder)?;
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(text.as_bytes())
+    }
+}
+
+impl Holder {
+    /// Nothing is in force any more of what it did to the target.
+    fn has_healed(self, target: &str) -> Result<(), LockError> {
+        if !self.run_dir.join(FILE).exists() {
+            return Ok(());
+        }
+        let target = target.to_owned();
+        match Account::read(&self.run_dir) {
+            Err(source) => Err(LockError::Unread { target, source }),
+            Ok(account) => match account.open().count() {
+                0 => Ok(()),
+                count => Err(LockError::Leftovers { target, run_dir: self.run_dir, count }),
+            },
+        }
     }
 }
 
@@ -139,6 +165,16 @@ mod tests {
         Lock::take(folder.path(), "http://conductor:8081/api", &run).unwrap();
         drop(lock);
         Lock::take(folder.path(), target, &run).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_was_let_go_is_free_although_a_child_has_a_copy_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path(), "t", folder.path()).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        Lock::take(folder.path(), "t", folder.path()).unwrap();
+        drop(copy);
     }
 
     #[test]

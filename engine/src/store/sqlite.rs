@@ -44,7 +44,7 @@ pub struct Sqlite {
     needed: u64,
     appended: u64,
     checkpointer: Option<Checkpointer>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Sqlite {
@@ -119,13 +119,24 @@ impl Sqlite {
 }
 
 /// An advisory lock beside the file: two engines on one journal would each think they are the only writer.
-pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a child that is just being started has a copy of the file until it runs its program, and
+        // the kernel frees a lock only with its last copy. What fails here is freed then.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock beside the file.
+pub(crate) fn lock(path: &Path) -> Result<Lock, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let open = |why: std::io::Error| StoreError::Open { path: path.to_owned(), why: why.to_string() };
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(open)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(why)) => Err(open(why)),
     }
@@ -336,6 +347,17 @@ mod tests {
         let _held = Sqlite::open(&path, Synchronous::Full).unwrap();
         let refused = Sqlite::open(&path, Synchronous::Full).err().unwrap();
         assert!(matches!(refused, StoreError::InUse { .. }), "{refused}");
+    }
+
+    #[test]
+    fn what_was_closed_can_be_opened_although_a_child_has_a_copy_of_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let held = lock(&path).unwrap();
+        let copy = held.0.try_clone().unwrap();
+        drop(held);
+        drop(Sqlite::open(&path, Synchronous::Full).unwrap());
+        drop(copy);
     }
 
     #[test]

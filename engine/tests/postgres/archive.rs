@@ -1,6 +1,6 @@
 //! The archive in PostgreSQL does what the others do, and nothing any more for who lost the lead.
 
-use crate::cluster::shared;
+use crate::cluster::{Cluster, shared};
 use crate::populations::{self, asked, picks, population};
 use crate::stage::{self, Engine};
 use proptest::prelude::*;
@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use shakedown_engine::StoreUrl;
 use shakedown_engine::archive::{ArchiveError, Query, Slice};
 use shakedown_engine::store::open;
+use std::collections::BTreeSet;
+use std::sync::Barrier;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ended_leaves_memory_reads_the_same_and_can_be_taken_up_again() {
@@ -112,6 +114,31 @@ fn who_lost_the_lead_saves_nothing_more() {
     assert_eq!(new.search(&all).unwrap().total, 1);
     assert_eq!(cluster.sql(&format!("SELECT saves, low_water FROM {schema}.archive")), "2|7");
     drop(old_journal);
+}
+
+#[test]
+fn who_reads_in_bursts_opens_no_new_sessions_for_each() {
+    let Some(cluster) = Cluster::start("") else { return };
+    let (_journal, archive) = open(&StoreUrl::Postgres(Box::new(cluster.address("bursts")))).unwrap();
+    let none = Query::of_correlation("w", "nobody");
+    let burst = || {
+        let together = Barrier::new(12);
+        std::thread::scope(|scope| {
+            for _ in 0..12 {
+                scope.spawn(|| {
+                    together.wait();
+                    for _ in 0..20 {
+                        archive.search(&none).unwrap();
+                    }
+                });
+            }
+        });
+        let sql = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'shakedown %'";
+        cluster.sql(sql).lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (first, second) = (burst(), burst());
+    assert!(first.len() > 8, "so many at once: {first:?}");
+    assert!(second.is_superset(&first), "{first:?} became {second:?}");
 }
 
 proptest! {

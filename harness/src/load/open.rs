@@ -4,7 +4,7 @@
 //! late; one tokio thread sends and reads. Between them is a queue: what waits there shows as lag, never as silence.
 
 use super::spec::{BEGAN, LoadSpec, Shape};
-use super::watch;
+use super::watch::{self, Sparing};
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::target::conductor::{Conductor, started_id};
@@ -29,6 +29,7 @@ struct Level {
     journal: Journal,
     target: Conductor,
     in_flight: AtomicU64,
+    sparing: Sparing,
     /// When the last workflow is due; set when the schedule begins.
     last_due_ns: OnceLock<u64>,
 }
@@ -40,7 +41,10 @@ struct Level {
 pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
     let (journal, writer) = journal::open(out).with_context(|| format!("cannot write {}", out.display()))?;
     let target = Conductor::new(&spec.base)?;
-    let level = Level { spec, journal, target, in_flight: AtomicU64::new(0), last_due_ns: OnceLock::new() };
+    let within_ns = spec.workflows.iter().map(|workflow| workflow.due_ns).max().unwrap_or(0);
+    let sparing = Sparing::new(spec.workflows.len(), within_ns);
+    let (in_flight, last_due_ns) = (AtomicU64::new(0), OnceLock::new());
+    let level = Level { spec, journal, target, in_flight, sparing, last_due_ns };
     // One thread sends thousands a second, and leaves the rest of the machine to target and workers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(offer(Arc::new(level)))?;
@@ -206,7 +210,18 @@ async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64
             };
         }
         last_sent_ns = sent.sent_ns;
-        tokio::time::sleep(watch::sparing_pause(sent.done_ns, started_ns)).await;
+        rest(level, sent.done_ns, started_ns, give_up_ns).await;
+    }
+}
+
+/// Waits until the next read is worth its cost. A backlog may go while one waits, so that is looked at again.
+async fn rest(level: &Level, read_ns: u64, started_ns: u64, give_up_ns: u64) {
+    loop {
+        let in_flight = level.in_flight.load(Ordering::Relaxed);
+        let pause = level.sparing.pause(read_ns, started_ns, in_flight);
+        let due_ns = give_up_ns.min(read_ns + clock::nanos(pause));
+        let Some(left_ns) = due_ns.checked_sub(clock::now_ns()).filter(|left_ns| *left_ns > 0) else { return };
+        tokio::time::sleep(Duration::from_nanos(left_ns).min(watch::LONGEST)).await;
     }
 }
 

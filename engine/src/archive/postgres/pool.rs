@@ -6,10 +6,10 @@ use crate::postgres::connect::{self, Unreachable};
 use crate::postgres::head;
 use crate::postgres::session::Session;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Sessions that are kept open while nobody needs them.
-const KEPT: usize = 4;
+/// How long a session is kept open that nobody needs: one that is opened anew costs both sides milliseconds of work.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 /// Sessions lent at once; who comes then waits.
 pub const LENT: usize = 16;
 /// Of these at most so many for searches, which may take long: the writer, which holds the lead, must not wait for them.
@@ -25,6 +25,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
+    /// The one that came back last is lent first, so that what is too many grows old.
     idle: Vec<Known>,
     lent: usize,
 }
@@ -33,6 +34,7 @@ struct State {
 struct Known {
     session: Session,
     epoch: u64,
+    last_used: Instant,
 }
 
 /// A session that goes back to its pool; one that is of no more use is to be dropped by [`Lent::give_up`].
@@ -61,7 +63,8 @@ impl Pool {
         drop(state);
         let mut lent = Lent { pool: self, session };
         if lent.session.is_none() {
-            lent.session = Some(Known { session: up_to_date(caller, epoch)?, epoch });
+            let session = up_to_date(caller, epoch)?;
+            lent.session = Some(Known { session, epoch, last_used: Instant::now() });
         }
         Ok(lent)
     }
@@ -77,9 +80,10 @@ impl Lent<'_> {
         self.session.as_mut().map(|known| &mut known.session)
     }
 
-    /// It is not lent again.
+    /// It is not lent again, nor are those that were kept: what broke it has broken them too.
     pub fn give_up(&mut self) {
         self.session = None;
+        self.pool.state().idle.clear();
     }
 }
 
@@ -87,10 +91,10 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         state.lent -= 1;
-        if let Some(session) = self.session.take()
-            && state.idle.len() < KEPT
-        {
-            state.idle.push(session);
+        if let Some(known) = self.session.take() {
+            let last_used = Instant::now();
+            state.idle.retain(|other| last_used.duration_since(other.last_used) < KEPT_FOR);
+            state.idle.push(Known { last_used, ..known });
         }
         drop(state);
         // Who waits may be one for whom there are still too many lent.
