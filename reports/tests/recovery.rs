@@ -106,6 +106,21 @@ fn a_backlog_that_grows_after_throughput_is_back_is_not_recovered() {
 }
 
 #[test]
+fn a_backlog_that_begins_when_users_are_served_again_belongs_to_the_fault() {
+    // Undone after 1 s, and users are served after 5: what they kept trying piles up then, a settle window later.
+    let phases = [
+        (FaultPhase::Intended, 9_990),
+        (FaultPhase::Applied, 10_000),
+        (FaultPhase::Healing, 11_000),
+        (FaultPhase::Healed, 11_001),
+    ];
+    let injection = only(&Drill { down: vec![(10_000, 15_000)], ..lasting(&phases) });
+    assert!(is_close(&injection.clocks.first_success, 5.0, RESOLUTION_S), "{injection:#?}");
+    // A thousand waited, and 780 a second more are served than arrive.
+    assert!(is_close(&injection.clocks.recovered, 6.2, 0.2), "{injection:#?}");
+}
+
+#[test]
 fn a_single_success_of_a_flapping_target_is_not_the_first_one() {
     // Up for 100 ms after half a second, and then down for 1.4 s more.
     let flapping = Drill { down: vec![(10_000, 10_500), (10_600, 12_000)], ..outage(10_000, 2_000) };

@@ -250,18 +250,18 @@ fn nodes(history: &History, t0: u64, until_ns: u64, node: Option<&str>, clocks: 
 /// The clock of a figure that may leave its band more than once: the end of the last excursion that belongs to the
 /// fault, once the figure has stayed inside for the settle window.
 ///
-/// An excursion belongs to the fault when it begins while that is in force or within the settle window after it, or
-/// within the settle window after the end of one that does.
+/// An excursion belongs to the fault when it begins while that hurts, which is until it is undone and users are served
+/// again, or within the settle window after it, or within the settle window after the end of one that does.
 pub(super) fn settled(
     excursions: &[(u64, u64)],
     t0: u64,
-    in_force_until_ns: u64,
+    hurt_until_ns: u64,
     until_ns: u64,
     settle_ns: u64,
 ) -> Reading {
     let mut back_ns = None;
     for (from, to) in excursions.iter().filter(|(_, to)| *to > t0) {
-        let limit = in_force_until_ns.max(t0).max(back_ns.unwrap_or(t0)).saturating_add(settle_ns);
+        let limit = hurt_until_ns.max(t0).max(back_ns.unwrap_or(t0)).saturating_add(settle_ns);
         if *from >= limit {
             break;
         }

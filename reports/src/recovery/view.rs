@@ -96,6 +96,9 @@ impl LevelView<'_> {
         let limit_ns = in_force_ns.max(t0).saturating_add(settle_ns);
         let until_load = until_ns.min(self.load_ended_ns).max(t0);
         let seen = probes::read(&self.ticks, t0, limit_ns, until_load);
+        // What begins as soon as users are served again, a backlog of what they kept trying, say, is the fault's doing too.
+        let served_s = seen.first_success.at_least_s().unwrap_or(0.0);
+        let hurt_until_ns = in_force_ns.max(t0.saturating_add((served_s * 1e9) as u64));
         result.clocks.detect = seen.detect;
         result.clocks.first_success = seen.first_success;
         result.resolution_s = seen.resolution_s;
@@ -107,7 +110,7 @@ impl LevelView<'_> {
                 result.clocks.recovered_after_heal = unknown;
             }
             Ok(steady) => {
-                result.clocks.throughput = self.throughput(steady, t0, in_force_ns, until_load, settle_ns);
+                result.clocks.throughput = self.throughput(steady, t0, hurt_until_ns, until_load, settle_ns);
                 let waits = self.excursions(t0, until_load, |at| {
                     let (backlog, oldest_ns) = self.waiting.at(at);
                     backlog as f64 > steady.backlog.bound || oldest_ns as f64 / 1e9 > steady.age_s.bound
@@ -115,7 +118,7 @@ impl LevelView<'_> {
                 // Like throughput it is judged under load: what only drains when nothing arrives has not recovered.
                 // What refuses everything has nothing waiting in it: nothing is recovered before users are served.
                 let served = result.clocks.first_success.clone();
-                let recovered = settled(&waits, t0, in_force_ns, until_load, settle_ns).and(served);
+                let recovered = settled(&waits, t0, hurt_until_ns, until_load, settle_ns).and(served);
                 result.clocks.recovered_after_heal = match incident.healed_ns {
                     Some(healed) => recovered.from(super::flow::seconds(t0, healed)),
                     None => Reading::Unknown { why: "nobody knows when it was undone".to_owned() },
@@ -144,7 +147,7 @@ impl LevelView<'_> {
         &self,
         steady: &Steady,
         t0: u64,
-        in_force_ns: u64,
+        hurt_until_ns: u64,
         until_ns: u64,
         settle_ns: u64,
     ) -> Reading {
@@ -168,7 +171,7 @@ impl LevelView<'_> {
             // A slot that is filled late was still empty when it began.
             *back = self.waiting.next_completion(*back).unwrap_or(until_ns).clamp(*back, until_ns.max(*back));
         }
-        settled(&found, t0, in_force_ns, until_ns, settle_ns)
+        settled(&found, t0, hurt_until_ns, until_ns, settle_ns)
     }
 
     /// Stretches from one instant to another in which something is outside of its band.
