@@ -5,10 +5,14 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use shakedown_engine::api::problem::NOT_LEADING;
 use shakedown_engine::api::{Api, routes};
-use shakedown_engine::archive::MemoryArchive;
+use shakedown_engine::archive::{Archive, ArchiveError, MemoryArchive, Page, Query, Recovered, Slice};
+use shakedown_engine::machine::id::WorkflowId;
+use shakedown_engine::machine::workflow::Workflow;
 use shakedown_engine::store::{AppendError, Apply, Memory, Sqlite, Store, StoreError, Synchronous};
-use shakedown_engine::writer::{Handle, Writer, WriterError};
+use shakedown_engine::writer::{self, Handle, Writer, WriterError};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -17,8 +21,14 @@ use tower::ServiceExt;
 const WELL: u8 = 0;
 const FULL: u8 = 1;
 const BROKEN: u8 = 2;
+/// Another engine has the journal.
+const TAKEN: u8 = 3;
+/// Nothing is taken, and nothing can be read back.
+const AWAY: u8 = 4;
+/// It is not known who has the journal.
+const SILENT: u8 = 5;
 
-/// A journal whose disk is well, full or broken, as the test says.
+/// A journal whose disk is well, full or broken, as the test says, or that another engine has taken.
 struct Moody {
     journal: Memory,
     mood: Arc<AtomicU8>,
@@ -29,16 +39,87 @@ impl Store for Moody {
         match self.mood.load(Ordering::SeqCst) {
             WELL => self.journal.append(position, frame),
             FULL => Err(AppendError::Full("planted".into())),
+            TAKEN => Err(AppendError::Fenced("planted".into())),
+            AWAY => Err(AppendError::RolledBack("planted".into())),
             _ => Err(AppendError::Broken("planted".into())),
         }
     }
 
     fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {
+        if self.mood.load(Ordering::SeqCst) == AWAY {
+            return Err(StoreError::Database { why: "planted".into(), may_pass: true });
+        }
         self.journal.replay(apply)
     }
 
     fn forget(&mut self, position: u64) {
         self.journal.forget(position);
+    }
+
+    fn hold(&mut self) -> Result<(), AppendError> {
+        match self.mood.load(Ordering::SeqCst) {
+            TAKEN => Err(AppendError::Fenced("planted".into())),
+            SILENT => Err(AppendError::Broken("planted".into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.mood.load(Ordering::SeqCst) >= TAKEN
+    }
+}
+
+/// An archive that can't be asked for keys at the moment.
+struct Unasked(MemoryArchive);
+
+impl Archive for Unasked {
+    fn keyed(&self, _: &str, _: &str) -> Result<Option<WorkflowId>, ArchiveError> {
+        Err(ArchiveError::Away { path: "planted".into(), why: "planted".into() })
+    }
+
+    fn save(&self, slice: &Slice) -> Result<(), ArchiveError> {
+        self.0.save(slice)
+    }
+
+    fn sync(&self) -> Result<(), ArchiveError> {
+        self.0.sync()
+    }
+
+    fn prune(&self, ended_before: u64, at_most: usize) -> Result<usize, ArchiveError> {
+        self.0.prune(ended_before, at_most)
+    }
+
+    fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
+        self.0.load(id)
+    }
+
+    fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
+        self.0.recover(running)
+    }
+
+    fn search(&self, query: &Query) -> Result<Page, ArchiveError> {
+        self.0.search(query)
+    }
+}
+
+/// A journal whose lead wants to be proven after each request.
+struct Held(Memory);
+
+impl Store for Held {
+    fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
+        self.0.append(position, frame)
+    }
+
+    fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {
+        self.0.replay(apply)
+    }
+
+    fn forget(&mut self, position: u64) {
+        self.0.forget(position);
+    }
+
+    fn has_time(&self) -> bool {
+        false
     }
 }
 
@@ -57,9 +138,12 @@ impl Stage {
     }
 
     fn on(store: Box<dyn Store>, mood: Arc<AtomicU8>, now: u64) -> Self {
+        Self::with((store, Arc::new(MemoryArchive::default())), mood, now)
+    }
+
+    fn with((store, archive): (Box<dyn Store>, Arc<dyn Archive>), mood: Arc<AtomicU8>, now: u64) -> Self {
         let clock = Arc::new(AtomicU64::new(now));
         let time = Arc::clone(&clock);
-        let archive = Arc::new(MemoryArchive::default());
         let read = Box::new(move || time.load(Ordering::SeqCst));
         let writer = Writer::open((store, archive.clone()), read, None).unwrap();
         let metrics = writer.metrics();
@@ -69,12 +153,18 @@ impl Stage {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, String) {
+        let (status, _, body) = self.answer(method, path, body).await;
+        (status, body)
+    }
+
+    /// Status, whether another node may be asked the same, and body.
+    async fn answer(&self, method: &str, path: &str, body: Value) -> (u16, bool, String) {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let request = Request::builder().method(method).uri(path).body(body).unwrap();
         let answer = self.routes.clone().oneshot(request).await.unwrap();
-        let status = answer.status().as_u16();
+        let (status, elsewhere) = (answer.status().as_u16(), answer.headers().contains_key(NOT_LEADING));
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(bytes.to_vec()).unwrap())
+        (status, elsewhere, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     async fn with_workflow() -> (Self, String) {
@@ -127,6 +217,70 @@ async fn a_broken_disk_ends_the_writer_and_nobody_is_told_that_it_worked() {
     assert!(body.contains("may or may not have been carried out"), "{body}");
     let error = stage.writer.join().unwrap().unwrap_err();
     assert!(matches!(error, WriterError::Append(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_search_that_waits_when_the_lead_is_lost_may_be_asked_of_another() {
+    let (stage, _) = Stage::with_workflow().await;
+    stage.mood.store(TAKEN, Ordering::SeqCst);
+    let search = "/api/workflow/search?query=workflowType%3Dw";
+    for _ in 0..2 {
+        // First while it waits for the writer, then when that is gone.
+        let (status, elsewhere, body) = stage.answer("GET", search, Value::Null).await;
+        assert_eq!((status, elsewhere), (503, true), "{body}");
+        assert!(body.contains("nothing was changed, try again"), "{body}");
+    }
+    let error = stage.writer.join().unwrap().unwrap_err();
+    assert!(matches!(error, WriterError::Deposed(_)), "{error}");
+}
+
+#[tokio::test]
+async fn who_only_looks_while_nobody_knows_who_leads_may_ask_another() {
+    let (stage, id) = Stage::with_workflow().await;
+    stage.mood.store(SILENT, Ordering::SeqCst);
+    let (status, elsewhere, body) = stage.answer("GET", &format!("/api/workflow/{id}"), Value::Null).await;
+    assert_eq!((status, elsewhere), (503, true), "nothing of it can have happened: {body}");
+}
+
+#[tokio::test]
+async fn what_was_surely_rolled_back_is_told_as_that_though_nothing_can_be_read_any_more() {
+    let (stage, _) = Stage::with_workflow().await;
+    stage.mood.store(AWAY, Ordering::SeqCst);
+    let (status, body) = stage.start().await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("nothing was changed"), "{body}");
+    assert!(stage.writer.join().unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_start_whose_key_can_not_be_looked_up_now_may_be_tried_again() {
+    let opened =
+        (Box::new(Memory::default()) as Box<dyn Store>, Arc::new(Unasked(MemoryArchive::default())) as _);
+    let stage = Stage::with(opened, Arc::default(), 1_000_000);
+    let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
+    assert_eq!(stage.ask("POST", "/api/metadata/workflow", def).await.0, 200);
+    let start = json!({"name": "w", "idempotencyKey": "k", "idempotencyStrategy": "RETURN_EXISTING"});
+    let (status, body) = stage.ask("POST", "/api/workflow", start).await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("nothing was changed, try again"), "{body}");
+    assert_eq!(stage.start().await.0, 200, "without a key nothing is looked up");
+}
+
+#[test]
+fn a_batch_ends_when_the_lead_wants_to_be_proven() {
+    let opened =
+        (Box::new(Held(Memory::default())) as Box<dyn Store>, Arc::new(MemoryArchive::default()) as _);
+    let mut writer = Writer::by_hand(opened, Box::new(|| 1_000_000), None).unwrap();
+    let (mut taken, _answers): (VecDeque<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (to, answer) = tokio::sync::oneshot::channel();
+            (writer::Request::Check(to), answer)
+        })
+        .unzip();
+    for left in [2, 1, 0] {
+        writer.step(&mut taken).unwrap();
+        assert_eq!(taken.len(), left);
+    }
 }
 
 #[tokio::test]

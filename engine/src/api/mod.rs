@@ -41,7 +41,7 @@ impl Api {
         match self.writer.read(look).await? {
             Some(found) => Ok(found),
             // A workflow leaves memory only after it can be read there.
-            None => self.archived(move |archive| archive.load(id)).await,
+            None => self.archived(move |archive| archive.look(id)).await,
         }
     }
 

@@ -64,6 +64,7 @@ impl From<Rejection> for Problem {
             Rejection::Conflict(_) => StatusCode::CONFLICT,
             Rejection::Invalid(_) | Rejection::Violations(_) => StatusCode::BAD_REQUEST,
             Rejection::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Rejection::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let message = match &rejection {
             Rejection::Violations(_) => {

@@ -53,6 +53,14 @@ pub trait Archive: Send + Sync {
     /// [`ArchiveError`] when it can't be read.
     fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError>;
 
+    /// The same for who only looks, and may be one of many: the writer does not wait for them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when it can't be read.
+    fn look(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
+        self.load(id)
+    }
+
     /// The newest workflow of a name that started with an idempotency key.
     ///
     /// # Errors

@@ -38,6 +38,9 @@ pub enum Rejection {
     /// What the command is about can't be read back.
     #[error("{0}")]
     Unreadable(String),
+    /// What the command is about can't be reached at the moment.
+    #[error("{0}; nothing was changed, try again")]
+    Away(String),
     /// The definition or request breaks rules.
     #[error("{}", .0.iter().map(|v| format!("{}: {}", v.path, v.message)).collect::<Vec<_>>().join("; "))]
     Violations(Vec<Violation>),

@@ -22,6 +22,8 @@ pub struct NodeCounts {
     pub epoch: AtomicU64,
     /// True while this node leads.
     pub leading: AtomicBool,
+    /// True when this node has read the journal once, and goes on from there.
+    pub warm: AtomicBool,
     /// Position of the next frame, as far as this node has read.
     pub position: AtomicU64,
     /// The epoch in which this process last got a frame acknowledged, and the position after it.

@@ -104,10 +104,14 @@ impl<'n> Follower<'n> {
         };
         let head = head::read(&mut session).map_err(|trouble| self.failed(&trouble))?;
         self.note(&head);
-        self.catch_up(&mut session, head.position, head.low_water)?;
         let since = self.seen.as_ref().map_or(Duration::ZERO, |(_, since)| *since);
+        // Requests need not wait until this node has read the journal.
         if !is_free(&head, since) {
             self.tell_role(&head);
+        }
+        self.node.counts.warm.store(self.warm.is_some(), Ordering::Relaxed);
+        self.catch_up(&mut session, head.position, head.low_water)?;
+        if !is_free(&head, since) {
             self.session = Some(session);
             return Ok(None);
         }
@@ -206,12 +210,13 @@ impl<'n> Follower<'n> {
             warm.replay.tidy(warm.next, low_water);
         }
         self.node.counts.position.store(warm.next, Ordering::Relaxed);
+        self.node.counts.warm.store(true, Ordering::Relaxed);
         self.warm = Some(warm);
         Ok(())
     }
 
-    /// The state from the archive and the frames since, as they were at one instant: a leader saves and forgets
-    /// meanwhile.
+    /// The state from the archive as it was at one instant, and where the frames go on from there. They are read outside of
+    /// the transaction: what they need of the archive may take longer than a transaction may idle.
     fn begin(&self, session: &mut Session) -> Result<Warm, StoreError> {
         session.batch(SNAPSHOT).map_err(|trouble| self.failed(&trouble))?;
         let head = head::read(session).map_err(|trouble| self.failed(&trouble))?;
@@ -223,10 +228,8 @@ impl<'n> Follower<'n> {
         replay.check(first, head.position)?;
         // Frames before the low water mark are in the archive as they are.
         let next = first.max(replay.low_water());
-        let mut warm = Warm { next, replay, last: None, tidied_at: clock::monotonic() };
-        self.read(session, &mut warm, head.position)?;
         session.batch("COMMIT").map_err(|trouble| self.failed(&trouble))?;
-        Ok(warm)
+        Ok(Warm { next, replay, last: None, tidied_at: clock::monotonic() })
     }
 
     fn read(&self, session: &mut Session, warm: &mut Warm, to: u64) -> Result<(), StoreError> {

@@ -116,6 +116,11 @@ impl View {
         }
     }
 
+    /// True when this node has read the journal, and could take over.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.counts.warm.load(Ordering::Relaxed)
+    }
+
     /// True when clients should not send the next request to this node.
     fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed)
@@ -242,7 +247,13 @@ impl Node {
         // At once: the end of the writer takes a while, and what comes meanwhile is for the next leader.
         self.counts.leading.store(false, Ordering::Relaxed);
         self.role.send_replace(Role::Following(None));
-        ended
+        // Nor does what is queued wait for it.
+        requests.try_iter().for_each(|request| writer.refuse(request));
+        match ended {
+            // A wish to stop that came too late for this lead is no wish to take the next.
+            Err(error) if writer.is_draining() && may_follow(&error) => Ok(Ended::Left),
+            ended => ended,
+        }
     }
 }
 

@@ -57,6 +57,11 @@ pub trait Store: Send {
         None
     }
 
+    /// False when the lead wants to be proven before anything slow is begun.
+    fn has_time(&self) -> bool {
+        true
+    }
+
     /// True when other engines may have the journal after this one: then nothing here needs the process to end.
     fn is_shared(&self) -> bool {
         false

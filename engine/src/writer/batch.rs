@@ -276,7 +276,10 @@ impl<'a> Batch<'a> {
     /// Decides and evolves one command; answers its events.
     fn decide(&mut self, command: Command) -> Result<Vec<Event>, Rejection> {
         // Nothing was decided yet: what can't be read back concerns this command alone.
-        self.fetch(&command).map_err(|error| Rejection::Unreadable(error.to_string()))?;
+        self.fetch(&command).map_err(|error| match error {
+            ArchiveError::Away { .. } => Rejection::Away(error.to_string()),
+            _ => Rejection::Unreadable(error.to_string()),
+        })?;
         let events = self.carry_out(command)?;
         self.settle();
         Ok(events)

@@ -82,6 +82,7 @@ impl Request {
             Self::Poll(poll) => drop(poll.to.send(Err(why.clone()))),
             Self::Watch(watch) => drop(watch.to.send(Err(why.clone().into()))),
             Self::Check(to) => drop(to.send(Err(why.clone()))),
+            // Who waits for a flush sees that nobody answers any more.
             Self::Drain | Self::Flush(_) => {}
         }
     }
@@ -233,11 +234,14 @@ impl Handle {
     /// Returns when a search finds everything that was durable before.
     ///
     /// # Errors
-    /// [`Unavailable`].
+    /// [`Unavailable`]; never that something may have happened.
     pub async fn flush(&self) -> Result<(), Unavailable> {
         let (to, answer) = oneshot::channel();
-        self.send(Request::Flush(to))?;
-        answer.await.map_err(|_| Unavailable::Stopping)
+        // Nothing was to be changed: a writer that goes has refused it, and whoever leads next may be asked.
+        let gone = || Unavailable::NotLeading;
+        self.send(Request::Flush(to))
+            .map_err(|why| if why == Unavailable::Stopping { gone() } else { why })?;
+        answer.await.map_err(|_| gone())
     }
 
     /// Ends all waiting polls with nothing, now and from now on: the engine is stopping. Waits for room among the requests,

@@ -208,7 +208,20 @@ impl Writer {
     /// The process goes on without the lead: nobody is left without an answer.
     fn leave_to_others(&mut self, taken: &mut VecDeque<Request>) {
         self.waiting.refuse(&Unavailable::NotLeading);
-        taken.drain(..).for_each(|request| request.refuse(&Unavailable::NotLeading));
+        taken.drain(..).for_each(|request| self.refuse(request));
+    }
+
+    /// Answers a request after the lead is gone; a wish to stop is kept in mind.
+    pub(crate) fn refuse(&mut self, request: Request) {
+        match request {
+            Request::Drain => self.waiting.drain(),
+            other => other.refuse(&Unavailable::NotLeading),
+        }
+    }
+
+    /// True when the engine is stopping.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.waiting.is_draining()
     }
 
     /// The next piece of the archivist's work, for a writer opened by hand; true when a slice waited for it.
@@ -235,6 +248,10 @@ impl Writer {
             && let Some(request) = taken.pop_front()
         {
             batch.take(request);
+            // What is read back for a batch may be slow to come, and its append renews the lead.
+            if !self.store.has_time() {
+                break;
+            }
         }
         batch.serve_waiting();
         let proof = batch.is_checked() && now >= self.appended_at + PROOF_OF_HEALTH_MS;
@@ -275,14 +292,14 @@ impl Writer {
                 return Err(WriterError::Append(broken));
             }
         };
-        self.start_over(now)?;
         self.waiting.watching.take_back(&why);
         answers.into_iter().for_each(|answer| answer.send(Err(why.clone())));
         // Searches go on with what there is.
         for to in flushes {
             let _ = to.send(());
         }
-        Ok(())
+        // Last: what was told is certain, whatever becomes of the reading.
+        self.start_over(now)
     }
 
     /// What is saved leaves, what is due is handed over: the work between two batches, a slice of it.
@@ -297,7 +314,7 @@ impl Writer {
     /// the present as long as nobody else leads.
     fn append(&mut self, frame: Frame, proof: bool, now: u64) -> Result<(), AppendError> {
         if frame.is_empty() && !proof {
-            return self.store.hold();
+            return self.hold();
         }
         let bytes = frame.into_bytes();
         let appended = self.store.append(self.position, &bytes);
@@ -310,6 +327,15 @@ impl Writer {
         self.moved_on();
         self.appended_at = now;
         Ok(())
+    }
+
+    /// Proves that what memory says is the present. Nothing was to be appended, so nothing of it can be there: whoever leads
+    /// next may be asked the same.
+    fn hold(&mut self) -> Result<(), AppendError> {
+        self.store.hold().map_err(|error| match error {
+            AppendError::Broken(why) if self.store.is_shared() => AppendError::Fenced(why),
+            error => error,
+        })
     }
 
     fn moved_on(&mut self) {
@@ -364,7 +390,7 @@ impl Writer {
         }
         batch.expire_waiting();
         let Finished { answers, .. } = batch.finish();
-        match self.store.hold() {
+        match self.hold() {
             Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
             Err(error) => return self.take_back(error, answers, Vec::new(), now),
         }

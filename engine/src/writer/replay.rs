@@ -23,11 +23,25 @@ pub(crate) struct Replayed {
 /// [`WriterError`] when it can't be read, or archive and journal do not fit.
 pub(crate) fn replay(store: &mut dyn Store, archive: &dyn Archive) -> Result<Replayed, WriterError> {
     let mut replay = Replay::begin(archive)?;
-    let mut first = None;
-    let position = store.replay(&mut |position, frame| {
+    let (mut first, mut unread) = (None, None);
+    let read = store.replay(&mut |position, frame| {
         first.get_or_insert(position);
-        replay.frame(archive, position, &store::decode(frame)?).map_err(|error| error.to_string())
-    })?;
+        let events = store::decode(frame)?;
+        // Frames before the low water mark are in the archive as they are.
+        if position < replay.low_water() {
+            return Ok(());
+        }
+        replay.frame(archive, position, &events).map_err(|error| {
+            let why = error.to_string();
+            unread = Some(error);
+            why
+        })
+    });
+    let position = match unread {
+        // The archive's trouble and not the journal's, which may pass.
+        Some(error) => return Err(error.into()),
+        None => read?,
+    };
     replay.check(first.unwrap_or(0), position)?;
     Ok(replay.finish(position))
 }

@@ -5,7 +5,7 @@ use crate::machine::State;
 use crate::machine::definition::Kind;
 use crate::machine::id::WorkflowId;
 use crate::machine::workflow::Workflow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 
 /// Somebody who waits, and the instant at which it is answered anyway, epoch milliseconds.
@@ -92,18 +92,19 @@ impl Watching {
 
     /// Takes out those who have what they wait for, of the workflows that changed and what is above them.
     pub fn served(&mut self, state: &State, changed: &[WorkflowId]) -> Vec<Due> {
+        let above = |id: &WorkflowId| Some(state.workflow(*id)?.start.parent?.workflow);
+        let with_above = |id: &WorkflowId| std::iter::successors(Some(*id), above);
+        // Each once: many children that change in one batch have one parent, and looking at it means looking at all of them.
+        let asked: BTreeSet<WorkflowId> = changed.iter().flat_map(with_above).collect();
         let mut served = Vec::new();
-        for id in changed {
-            let above = |id: &WorkflowId| Some(state.workflow(*id)?.start.parent?.workflow);
-            for id in std::iter::successors(Some(*id), above) {
-                let Some(watchers) = self.watchers.remove(&id) else { continue };
-                for watcher in watchers {
-                    match seen(state, id, &watcher.tasks) {
-                        Some(seen) => {
-                            served.push(Due { stands: watcher.frame < self.frame, to: watcher.to, seen })
-                        }
-                        None => self.watchers.entry(id).or_default().push(watcher),
+        for id in asked {
+            let Some(watchers) = self.watchers.remove(&id) else { continue };
+            for watcher in watchers {
+                match seen(state, id, &watcher.tasks) {
+                    Some(seen) => {
+                        served.push(Due { stands: watcher.frame < self.frame, to: watcher.to, seen })
                     }
+                    None => self.watchers.entry(id).or_default().push(watcher),
                 }
             }
         }

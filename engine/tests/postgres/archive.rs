@@ -2,6 +2,7 @@
 
 use crate::cluster::{Cluster, shared};
 use crate::populations::{self, asked, picks, population};
+use crate::process::until;
 use crate::stage::{self, Engine};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use shakedown_engine::archive::{ArchiveError, Query, Slice};
 use shakedown_engine::store::open;
 use std::collections::BTreeSet;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ended_leaves_memory_reads_the_same_and_can_be_taken_up_again() {
@@ -114,6 +116,42 @@ fn who_lost_the_lead_saves_nothing_more() {
     assert_eq!(new.search(&all).unwrap().total, 1);
     assert_eq!(cluster.sql(&format!("SELECT saves, low_water FROM {schema}.archive")), "2|7");
     drop(old_journal);
+}
+
+#[test]
+fn the_writer_waits_for_nobody_who_only_looks() {
+    let Some(cluster) = Cluster::start("") else { return };
+    let url = StoreUrl::Postgres(Box::new(cluster.address("looks")));
+    let (mut journal, archive) = open(&url).unwrap();
+    let one = population(&[(1, 1, 1)]);
+    archive.save(&one).unwrap();
+    let id = one.workflows[0].id;
+    journal.close();
+    drop((journal, archive));
+    // Opened anew it has no definitions at hand, and reads them for each look.
+    let (_journal, archive) = open(&url).unwrap();
+    let looked = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            cluster.sql("BEGIN; LOCK TABLE looks.snapshot IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(6)");
+        });
+        let waiting = |what: &str| -> u32 {
+            cluster
+                .sql(&format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event{what}"))
+                .parse()
+                .unwrap()
+        };
+        until("the definitions are locked", || waiting(" = 'PgSleep'") == 1);
+        for _ in 0..40 {
+            scope.spawn(|| {
+                let _ = archive.look(id);
+                looked.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        until("lookers wait in the database", || waiting("_type = 'Lock'") >= 12);
+        assert_eq!(archive.keyed("w", "nobody").unwrap(), None);
+        assert_eq!(looked.load(Ordering::SeqCst), 0, "it came first");
+    });
 }
 
 #[test]

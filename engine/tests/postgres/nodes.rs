@@ -302,6 +302,59 @@ fn a_leader_that_is_told_to_go_hands_on_what_was_sent_to_itself() {
 }
 
 #[test]
+fn what_is_queued_does_not_wait_for_an_archive_that_hangs() {
+    let Some(cluster) = Cluster::start("") else { return };
+    let (mut leader, follower) = two(&cluster, "hangs");
+    let told = Told::default();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&done);
+        load(scope, 8, &leader, (&told, &done));
+        load(scope, 24, &follower, (&told, &done));
+        until("starts are acknowledged", || told.kept.lock().unwrap().len() > 50);
+        // A save waits for this, and the end of the writer for the save; who follows has the definitions and reads on.
+        scope.spawn(|| {
+            cluster.sql("BEGIN; LOCK TABLE hangs.snapshot IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)")
+        });
+        let saves = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%snapshot%'";
+        until("a save waits", || cluster.sql(saves) != "0");
+        leader.signal(libc::SIGTERM);
+        follower.until("leader");
+        let before = told.kept.lock().unwrap().len();
+        until("starts go on", || told.kept.lock().unwrap().len() > before + 50);
+    });
+    assert!(leader.child.wait().unwrap().success());
+    let (_, refused, unknown) = told.check(&follower);
+    assert_eq!((refused, unknown), (0, 0), "a switch in order fails nobody");
+}
+
+#[test]
+fn a_node_hands_on_before_it_has_read_the_journal_and_says_that_it_could_not_take_over() {
+    let Some(cluster) = Cluster::start("") else { return };
+    let address = cluster.address("cold");
+    let leader = Node::start(&address, "one");
+    leader.until("leader");
+    leader.define();
+    thread::scope(|scope| {
+        // What ran is read from here at the beginning; the leader's saves wait too, its journal goes on.
+        scope.spawn(|| {
+            cluster.sql("BEGIN; LOCK TABLE cold.workflow IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)")
+        });
+        let locked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        until("the archive is locked", || cluster.sql(locked) == "1");
+        let cold = Node::start(&address, "two");
+        until("it knows the leader", || cold.health()["role"] == "follower");
+        let health = cold.health();
+        assert_eq!(health["healthy"], false, "{health}");
+        assert!(health.to_string().contains("reads the journal"), "{health}");
+        let answer = cold.start_workflow("early").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(cold.health()["healthy"], false, "still");
+        cold.until("follower");
+    });
+}
+
+#[test]
 fn the_engine_lives_through_a_failover_of_the_database() {
     let Some((mut primary, standby)) = pair() else { return };
     let address = address(&[primary.port, standby.port], "test");

@@ -243,6 +243,29 @@ fn a_server_that_does_not_answer_is_given_up_in_time() {
 }
 
 #[test]
+fn who_loses_the_lead_while_it_reads_back_is_told_that_and_not_of_damage() {
+    let Some((cluster, schema)) = shared() else { return };
+    let mut store = opened(&cluster.address(&schema));
+    for position in 0..3 {
+        store.append(position, b"[]").unwrap();
+    }
+    let mut stolen = false;
+    let read = store.replay(&mut |position, _| {
+        if position == 2 && !std::mem::replace(&mut stolen, true) {
+            // Another node takes the lead and writes, and the frame is not read any more.
+            cluster.sql(&format!(
+                "UPDATE {schema}.head SET holder = 'another', node = 'two', epoch = epoch + 1, position = position + 1"
+            ));
+        }
+        Ok(())
+    });
+    assert!(
+        matches!(&read, Err(StoreError::Database { why, may_pass: true }) if why.contains("two")),
+        "{read:?}"
+    );
+}
+
+#[test]
 fn the_seam_opens_it_by_its_url() {
     let Some((cluster, schema)) = shared() else { return };
     let url = StoreUrl::Postgres(Box::new(cluster.address(&schema)));

@@ -220,7 +220,9 @@ async fn rest(level: &Level, read_ns: u64, started_ns: u64, give_up_ns: u64) {
         let in_flight = level.in_flight.load(Ordering::Relaxed);
         let pause = level.sparing.pause(read_ns, started_ns, in_flight);
         let due_ns = give_up_ns.min(read_ns + clock::nanos(pause));
-        let Some(left_ns) = due_ns.checked_sub(clock::now_ns()).filter(|left_ns| *left_ns > 0) else { return };
+        let Some(left_ns) = due_ns.checked_sub(clock::now_ns()).filter(|left_ns| *left_ns > 0) else {
+            return;
+        };
         tokio::time::sleep(Duration::from_nanos(left_ns).min(watch::LONGEST)).await;
     }
 }

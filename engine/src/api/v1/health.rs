@@ -54,6 +54,10 @@ async fn health(State(api): State<Api>, view: Option<Extension<View>>) -> Respon
     let trouble = match role {
         Some(Role::Starting) => Some("reads the journal".to_owned()),
         Some(Role::Following(None)) => Some("follows, and no node leads at the moment".to_owned()),
+        // It hands on what comes, and could not yet take over.
+        Some(Role::Following(Some(_))) if view.as_ref().is_some_and(|view| !view.is_warm()) => {
+            Some("reads the journal".to_owned())
+        }
         Some(Role::Following(Some(_))) => None,
         Some(Role::Leading) | None => check(&api).await,
     };

@@ -19,7 +19,7 @@ use crate::metrics::NodeCounts;
 use crate::postgres::head::{signed, unsigned};
 use crate::postgres::session::{Parameters, Session, Trouble};
 use crate::postgres::{Caller, connect};
-use pool::{FOR_SEARCHES, LENT, Pool};
+use pool::{FOR_LOOKERS, LENT, Pool};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_postgres::Row;
@@ -138,15 +138,21 @@ impl PostgresArchive {
     }
 
     /// Reads: once more over a new connection, when one that was kept had broken meanwhile.
-    fn read(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, ArchiveError> {
-        self.with(|session| session.query(sql, parameters), 2, LENT)
+    fn read(&self, sql: &str, parameters: Parameters<'_>, most: usize) -> Result<Vec<Row>, ArchiveError> {
+        self.with(|session| session.query(sql, parameters), 2, most)
     }
 
-    fn snapshot(&self, number: SnapshotNumber) -> Result<Arc<Snapshot>, ArchiveError> {
+    fn one(&self, id: WorkflowId, most: usize) -> Result<Option<Workflow>, ArchiveError> {
+        let sql = "SELECT body FROM workflow WHERE id = $1";
+        let rows = self.read(sql, &[&id.to_string().as_bytes()], most)?;
+        rows.first().map(|row| self.parse(row.get(0), most)).transpose()
+    }
+
+    fn snapshot(&self, number: SnapshotNumber, most: usize) -> Result<Arc<Snapshot>, ArchiveError> {
         if let Some(known) = self.snapshots.get(number) {
             return Ok(known);
         }
-        let rows = self.read("SELECT body FROM snapshot WHERE number = $1", &[&signed(number)])?;
+        let rows = self.read("SELECT body FROM snapshot WHERE number = $1", &[&signed(number)], most)?;
         let row = rows
             .first()
             .ok_or_else(|| self.broken(format!("the definitions number {number} are missing")))?;
@@ -155,9 +161,9 @@ impl PostgresArchive {
         Ok(snapshot)
     }
 
-    fn parse(&self, body: &[u8]) -> Result<Workflow, ArchiveError> {
+    fn parse(&self, body: &[u8], most: usize) -> Result<Workflow, ArchiveError> {
         let mut workflow: Workflow = saved::unsealed("a workflow", body).map_err(|why| self.broken(why))?;
-        workflow.attach(self.snapshot(workflow.snapshot_number)?);
+        workflow.attach(self.snapshot(workflow.snapshot_number, most)?);
         Ok(workflow)
     }
 
@@ -191,7 +197,7 @@ impl PostgresArchive {
             let rows = read(RUNNING, &[&after, &AT_ONCE])?;
             let Some(last) = rows.last() else { return Ok(recovered) };
             after = last.get(0);
-            rows.iter().try_for_each(|row| self.parse(row.get(1)).map(&mut *running))?;
+            rows.iter().try_for_each(|row| self.parse(row.get(1), LENT).map(&mut *running))?;
         }
     }
 
@@ -250,12 +256,15 @@ impl Archive for PostgresArchive {
     }
 
     fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
-        let rows = self.read("SELECT body FROM workflow WHERE id = $1", &[&id.to_string().as_bytes()])?;
-        rows.first().map(|row| self.parse(row.get(0))).transpose()
+        self.one(id, LENT)
+    }
+
+    fn look(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
+        self.one(id, FOR_LOOKERS)
     }
 
     fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
-        let rows = self.read(KEYED, &[&key.as_bytes(), &name.as_bytes()])?;
+        let rows = self.read(KEYED, &[&key.as_bytes(), &name.as_bytes()], LENT)?;
         let id = |row: &Row| {
             let text = String::from_utf8_lossy(row.get(0)).into_owned();
             text.parse().map_err(|error| self.broken(error))
@@ -272,8 +281,8 @@ impl Archive for PostgresArchive {
     }
 
     fn search(&self, query: &Query) -> Result<Page, ArchiveError> {
-        let (total, exact, bodies) = self.with(|session| find::find(session, query), 2, FOR_SEARCHES)?;
-        let workflows = bodies.iter().map(|body| self.parse(body)).collect::<Result<_, _>>()?;
+        let (total, exact, bodies) = self.with(|session| find::find(session, query), 2, FOR_LOOKERS)?;
+        let workflows = bodies.iter().map(|body| self.parse(body, FOR_LOOKERS)).collect::<Result<_, _>>()?;
         Ok(Page { total, exact, workflows })
     }
 }

@@ -1,19 +1,21 @@
 //! Sessions that are lent out, a bounded number at once: a server takes only so many, and other nodes need some too.
 //! None leads to a server that knows less than this node: an old primary that is still there has not what ended since.
 
+use crate::clock;
 use crate::postgres::Caller;
 use crate::postgres::connect::{self, Unreachable};
 use crate::postgres::head;
 use crate::postgres::session::Session;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a session is kept open that nobody needs: one that is opened anew costs both sides milliseconds of work.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// Sessions lent at once; who comes then waits.
 pub const LENT: usize = 16;
-/// Of these at most so many for searches, which may take long: the writer, which holds the lead, must not wait for them.
-pub const FOR_SEARCHES: usize = 12;
+/// Of these at most so many for who only looks, which may be many and take long: the writer, which holds the lead, must not
+/// wait for them.
+pub const FOR_LOOKERS: usize = 12;
 /// How long one waits for that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -34,7 +36,7 @@ struct State {
 struct Known {
     session: Session,
     epoch: u64,
-    last_used: Instant,
+    last_used: Duration,
 }
 
 /// A session that goes back to its pool; one that is of no more use is to be dropped by [`Lent::give_up`].
@@ -64,7 +66,7 @@ impl Pool {
         let mut lent = Lent { pool: self, session };
         if lent.session.is_none() {
             let session = up_to_date(caller, epoch)?;
-            lent.session = Some(Known { session, epoch, last_used: Instant::now() });
+            lent.session = Some(Known { session, epoch, last_used: clock::monotonic() });
         }
         Ok(lent)
     }
@@ -92,8 +94,8 @@ impl Drop for Lent<'_> {
         let mut state = self.pool.state();
         state.lent -= 1;
         if let Some(known) = self.session.take() {
-            let last_used = Instant::now();
-            state.idle.retain(|other| last_used.duration_since(other.last_used) < KEPT_FOR);
+            let last_used = clock::monotonic();
+            state.idle.retain(|other| last_used < other.last_used + KEPT_FOR);
             state.idle.push(Known { last_used, ..known });
         }
         drop(state);

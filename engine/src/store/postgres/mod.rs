@@ -247,6 +247,8 @@ impl Store for Postgres {
                 break;
             }
             for Read { position, version, frame, epoch: of } in read {
+                // What a frame needs of the archive may be slow to come: the lead is held meanwhile.
+                self.hold().map_err(|error| schema::failed(&caller, &Trouble::Doubt(error.to_string())))?;
                 check_frame(&caller, (position, version), first.map(|_| next))?;
                 self.counts.late_accepted.fetch_add(u64::from(of < epoch), Ordering::Relaxed);
                 epoch = epoch.max(of);
@@ -257,6 +259,10 @@ impl Store for Postgres {
             }
         }
         let head = self.read(head::read)?;
+        if head.holder != self.me.holder {
+            let why = format!("{} is led by the node {} by now", caller.address, head.node);
+            return Err(StoreError::Database { why, may_pass: true });
+        }
         if head.position != next {
             let why = format!("its journal ends before frame {next}, the head row says {}", head.position);
             return Err(schema::corrupt(&caller, why));
@@ -291,6 +297,10 @@ impl Store for Postgres {
 
     fn hold_every(&self) -> Option<Duration> {
         Some(self.lease / 3)
+    }
+
+    fn has_time(&self) -> bool {
+        clock::monotonic() < self.held_at + self.lease / 2
     }
 
     fn is_shared(&self) -> bool {
