@@ -1,9 +1,10 @@
 //! A real pair of PostgreSQL databases: it comes up, fails over from a primary that is dead or hangs, and nothing of it
 //! is left.
 
-use crate::pairs::{Act, Writer};
+use crate::pairs::{self, Act, Writer};
 use crate::stage::until;
 use shakedown_chaos::process;
+use shakedown_chaos::proxy::client::Control;
 use shakedown_chaos::role::Seat;
 use shakedown_chaos::substrate::database::{Fence, Phase, Settings, Side};
 use std::time::Duration;
@@ -103,6 +104,25 @@ fn a_hung_primary_is_killed_and_rejoins() {
     assert!(late.text.starts_with("10 refused, 0 accepted, 0 unknown"), "{late}");
     act.await_phase(Phase::RedundancyRestored, 0);
     assert_eq!(act.agree().len(), 1);
+}
+
+/// The manager heals its own cuts and nobody else's: what a fault has cut, that fault heals.
+#[test]
+fn a_link_that_a_fault_has_cut_stays_cut_though_the_manager_would_have_it_open() {
+    let Some(act) = Act::new(Settings::default()) else { return };
+    let control = Control::new(&act.stage.local.proxy_control().unwrap()).unwrap();
+    let runtime = pairs::runtime();
+    let cut = |is_cut: bool| runtime.block_on(control.set_enabled("db-1.replication", !is_cut)).unwrap();
+    let is_open = || runtime.block_on(control.proxy("db-1.replication")).unwrap().enabled;
+    cut(true);
+    act.await_phase(Phase::Degraded, 0);
+    // Nobody is promoted that is behind, so it is started again, and its links are opened.
+    act.db.kill(Seat::Primary).unwrap();
+    act.await_phase(Phase::Restarted, 0);
+    assert!(!is_open(), "the fault is still in force");
+    cut(false);
+    act.await_phase(Phase::RedundancyRestored, 0);
+    assert!(is_open());
 }
 
 fn late_rows(act: &Act, side: Side) -> i64 {

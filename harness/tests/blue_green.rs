@@ -53,7 +53,15 @@ fn scenarios_that_can_not_be_are_refused_with_what_would_do() {
     refused(
         ENGINE,
         &format!("{}{link}", switch("1 s")),
-        &["link:clients", "leads to one node", "two scenarios"],
+        &["link:clients", "leads to one node", "there are 4"],
+    );
+    let two = ENGINE.replace("green = 2\n", "");
+    refused(&two, link, &["link:clients", "leads to one node", "there are 2", "links of the database"]);
+    let named = "[[link]]\nname = \"db\"\ntoxiproxy = \"http://127.0.0.1:9\"\nproxy = \"p\"\n";
+    refused(
+        &two,
+        &format!("{named}{}", fault("fault = \"kill\"", "engine", "at = \"1 s\"")),
+        &["\"db\"", "choose another"],
     );
 }
 

@@ -1,5 +1,6 @@
 //! A start whose answer was lost is settled by its correlation id, never guessed and never sent again.
 
+use crate::drill;
 use crate::program::{Running, run_directory, shakedown};
 use serde_json::Value;
 use std::fs;
@@ -46,6 +47,63 @@ fn copy(mut from: TcpStream, mut to: TcpStream, go_on: impl Fn(&[u8]) -> bool) {
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Hands everything on to `target` until the load has begun; from then on the reading back of workflows is refused, as a
+/// gateway without a server does.
+fn gateway(target: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let loaded = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let loaded = Arc::clone(&loaded);
+            std::thread::spawn(move || {
+                let mut server = TcpStream::connect(target).unwrap();
+                let answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || copy(answers.0, answers.1, |_| true));
+                let mut buffer = vec![0; 65_536];
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    let text = String::from_utf8_lossy(&buffer[..read]);
+                    let path =
+                        text.strip_prefix("GET /api/workflow/").and_then(|rest| rest.split(' ').next());
+                    loaded.fetch_or(text.contains("/load/"), Ordering::SeqCst);
+                    // By its id alone: the load asks for the status only.
+                    let whole = path.is_some_and(|path| path.starts_with("01") && !path.contains("/status"));
+                    let sent = if whole && loaded.load(Ordering::SeqCst) {
+                        client.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
+                    } else {
+                        server.write_all(&buffer[..read])
+                    };
+                    if sent.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn what_a_gateway_refuses_is_not_read_back_one_by_one() {
+    let folder = tempdir().unwrap();
+    let mut engine =
+        Running::start(folder.path(), &["engine", "--listen", "127.0.0.1:0", "--store", "memory"]);
+    let target = engine.first_line().strip_prefix("listening on http://").unwrap().parse().unwrap();
+    let url = format!("http://{}", gateway(target));
+    fs::write(folder.path().join("drill.toml"), drill::scenario(40, 3, "")).unwrap();
+    // Each of 120 starts would be tried for ten seconds, by eight readers.
+    let run = shakedown(folder.path(), &["run", "drill.toml", "--target", &url]);
+    let directory = run_directory(folder.path()).unwrap();
+    let told =
+        |text: &str| drill::records(&directory, "note").iter().filter(|note| note["text"] == text).count();
+    assert_eq!(told("the target does not answer: the rest was not read back"), 1, "{run:#?}");
+    assert!(told("a workflow could not be read back") <= 8, "{run:#?}");
+    let summary = drill::summary(&directory);
+    let lost =
+        summary["checks"].as_array().unwrap().iter().find(|check| check["name"] == "lost_start").unwrap();
+    assert_eq!(lost["verdict"], "unknown", "{lost}");
 }
 
 #[test]

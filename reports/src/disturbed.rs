@@ -27,7 +27,8 @@ fn stretch(history: &History, marks: &[&FaultMark]) -> Option<(u64, u64)> {
     let ready = changes.filter(|m| m.change == NodeChange::Ready).map(|m| m.at_ns).min();
     let until = match (healed, being_healed) {
         (false, true) => u64::MAX,
-        _ => last.max(ready.unwrap_or(last)),
+        (true, _) => last,
+        (false, false) => last.max(ready.unwrap_or(last)),
     };
     Some((from, until.saturating_add(WAVES_NS)))
 }

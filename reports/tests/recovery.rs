@@ -1,7 +1,8 @@
 //! Recovery clocks and loss: planted outages come back as long as they were planted, and nothing else does.
 
 use crate::made;
-use crate::made::chaos::{Drill, MadeFault, PROBE_MS, drill, kill, outage};
+use crate::made::MS;
+use crate::made::chaos::{BEGAN_MS, Drill, MadeFault, PROBE_MS, drill, kill, outage};
 use crate::made::killed_worker::kill_a_worker;
 use proptest::prelude::*;
 use shakedown_reports::gate::{Gate, Verdict};
@@ -118,6 +119,49 @@ fn a_backlog_that_begins_when_users_are_served_again_belongs_to_the_fault() {
     assert!(is_close(&injection.clocks.first_success, 5.0, RESOLUTION_S), "{injection:#?}");
     // A thousand waited, and 780 a second more are served than arrive.
     assert!(is_close(&injection.clocks.recovered, 6.2, 0.2), "{injection:#?}");
+}
+
+#[test]
+fn what_was_undone_when_the_load_ended_was_not_looked_at_since() {
+    let phases = |healed_ms: u64| {
+        let before = [(FaultPhase::Intended, 9_990), (FaultPhase::Applied, 10_000)];
+        let after = [(FaultPhase::Healing, healed_ms - 1), (FaultPhase::Healed, healed_ms)];
+        [before, after].concat()
+    };
+    let seen =
+        |healed_ms| only(&Drill { down: vec![], ..lasting(&phases(healed_ms)) }).clocks.recovered_after_heal;
+    assert_eq!(seen(20_000), Reading::NoImpact);
+    assert!(matches!(seen(24_000), Reading::Unknown { .. }), "{:?}", seen(24_000));
+}
+
+#[test]
+fn a_node_that_starts_anew_long_after_a_fault_was_undone_excuses_nothing() {
+    let phases = [
+        (FaultPhase::Intended, 9_990),
+        (FaultPhase::Applied, 10_000),
+        (FaultPhase::Healing, 10_990),
+        (FaultPhase::Healed, 11_000),
+    ];
+    let overruns = |back_ms: Option<u64>| {
+        let (plan, mut history) = drill(&lasting(&phases));
+        let at_ns = |ms: u64| (BEGAN_MS + ms) * MS;
+        history.nodes.extend(back_ms.map(|ms| NodeMark {
+            node: "engine".into(),
+            change: NodeChange::Ready,
+            at_ns: at_ns(ms),
+            pid: 4712,
+            text: String::new(),
+        }));
+        let quiet = at_ns(14_000)..at_ns(19_000);
+        for work in history.executions.iter_mut().filter(|e| quiet.contains(&e.started_ns)) {
+            work.planned_ns -= 4 * MS;
+            work.finished_ns += 30 * MS;
+            work.update_done_ns += 30 * MS;
+        }
+        let validity = judged(&(plan, history)).validity;
+        validity.checks.iter().any(|c| c.name == "worker_overrun" && c.verdict == Verdict::Fail)
+    };
+    assert!(overruns(None) && overruns(Some(20_000)));
 }
 
 #[test]

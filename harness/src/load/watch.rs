@@ -30,12 +30,12 @@ impl Sparing {
     }
 
     /// The pause before the next read: a fifth of a workflow's age, so each costs few reads, and its end is known to a
-    /// fifth; how long it really took tells the target's own record. A backlog makes it longer, so that all that are in
-    /// flight together cost no more reads than a target without backlog is asked: one that must answer thousands who only
-    /// look does not get to the work that they look for, and its backlog would stay for ever.
-    pub fn pause(self, now_ns: u64, started_ns: u64, in_flight: u64) -> Duration {
+    /// fifth; how long it really took tells the target's own record. Those that are `overdue`, a backlog, make it longer, so
+    /// that all of them together cost no more reads than a target without backlog is asked: one that must answer thousands
+    /// who only look does not get to the work that they look for, and its backlog would stay for ever.
+    pub fn pause(self, now_ns: u64, started_ns: u64, overdue: u64) -> Duration {
         let age = Duration::from_nanos(now_ns.saturating_sub(started_ns));
-        let share = Duration::from_secs_f64(in_flight as f64 / self.reads_per_s);
+        let share = Duration::from_secs_f64(overdue as f64 / self.reads_per_s);
         (age / 5).clamp(2 * NEAR, LONGEST).max(share)
     }
 }
@@ -61,12 +61,12 @@ mod tests {
 
     #[test]
     fn a_backlog_costs_no_more_reads_than_what_arrives() {
-        // 240 a second; a hundred in flight are read as before, five thousand 480 times a second all together.
+        // 240 a second; a hundred overdue are read as before, five thousand 480 times a second all together.
         let sparing = Sparing::new(2400, 10_000_000_000);
         assert_eq!(sparing.pause(2_000_000_000, 0, 100), Duration::from_millis(400));
         let pause = sparing.pause(2_000_000_000, 0, 5000);
         assert!((5000.0 / pause.as_secs_f64() - 480.0).abs() < 0.1, "{pause:?}");
-        // At one a second a hundred in flight may still be looked at each half second.
+        // At one a second a hundred overdue may still be looked at each half second.
         assert_eq!(Sparing::new(10, 10_000_000_000).pause(500_000_000, 0, 100), Duration::from_millis(500));
     }
 }

@@ -43,6 +43,11 @@ pub async fn make(
         }
     }
     let wanted = wanted(&cast.local(), named);
+    if !wanted.is_empty() && target.base().contains(',') {
+        let why = "a link to the target leads to one node, and --target names several: who goes through it could not go on \
+                   with another; name one, or a proxy before them all by [[link]]";
+        return Err(anyhow::anyhow!(why)).blame_input();
+    }
     if !wanted.is_empty() {
         let own = own(cast, target, wanted, directory).await?;
         bases.extend(own.into_iter().map(|(name, address)| (name, target.base_at(address))));

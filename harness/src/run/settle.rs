@@ -106,7 +106,7 @@ async fn read_one(stage: &Stage<'_>, start: &Start, workflow_id: &str, reading: 
                 let error = exchange.error().unwrap_or_else(|| "the answer can't be understood".to_owned());
                 let data = json!({ "workflow_id": workflow_id, "error": error });
                 stage.note("a workflow could not be read back", data);
-                return exchange.status.is_some();
+                return tells(&exchange);
             }
             _ => tokio::time::sleep(AGAIN_AFTER).await,
         }
@@ -133,7 +133,7 @@ async fn settle(stage: &Stage<'_>, start: &Start, reading: u32) -> bool {
             stage.note("a start of unknown fate stays unknown: the target can't be asked", data(json!(why)));
         }
     }
-    exchange.status.is_some()
+    tells(&exchange)
 }
 
 /// Asks the target for the correlation id of a start: of one that it refused there must be nothing, of one that it took
@@ -152,7 +152,13 @@ async fn look_for(stage: &Stage<'_>, start: &Start, reading: u32, known: Option<
         // The check says how many were looked for.
         None => {}
     }
-    exchange.status.is_some()
+    tells(&exchange)
+}
+
+/// False when there was no answer, or one that there is nobody to give it: a gateway, or a node whose database is away,
+/// says the same of the next.
+fn tells(exchange: &Exchange) -> bool {
+    exchange.status.is_some_and(|status| !(502..=504).contains(&status))
 }
 
 /// The workflows under the correlation id of a start; asked again for a while when the target can't tell.

@@ -120,6 +120,12 @@ impl LevelView<'_> {
                 let served = result.clocks.first_success.clone();
                 let recovered = settled(&waits, t0, hurt_until_ns, until_load, settle_ns).and(served);
                 result.clocks.recovered_after_heal = match incident.healed_ns {
+                    Some(healed)
+                        if recovered.seconds().is_some() && healed.saturating_add(settle_ns) > until_load =>
+                    {
+                        let why = "it was undone when no settle window of load was left to look at";
+                        Reading::Unknown { why: why.to_owned() }
+                    }
                     Some(healed) => recovered.from(super::flow::seconds(t0, healed)),
                     None => Reading::Unknown { why: "nobody knows when it was undone".to_owned() },
                 };

@@ -13,6 +13,7 @@ use crate::proxy::client::Control;
 use crate::role::{Role, Seat};
 use crate::substrate::link::block_on;
 use crate::substrate::local::Local;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,6 +40,8 @@ pub struct Pair {
     clusters: [Cluster; 2],
     links: Option<Links>,
     primary: Mutex<Side>,
+    /// Links that we cut.
+    cuts: Mutex<BTreeSet<String>>,
     /// Its backups and the archive of its log, where a backup is planned.
     pub vault: Option<Vault>,
     password: String,
@@ -86,8 +89,9 @@ impl Pair {
         };
         let clusters = attempt().inspect_err(|_| retire(&local, Duration::ZERO))?;
         let primary = Mutex::new(Side::First);
-        let links = None;
-        let mut pair = Self { settings, binaries, local, clusters, links, primary, vault, password, home };
+        let (links, cuts) = (None, Mutex::default());
+        let mut pair =
+            Self { settings, binaries, local, clusters, links, primary, cuts, vault, password, home };
         pair.bring_up().inspect_err(|_| pair.stop(Duration::ZERO))?;
         Ok(pair)
     }
@@ -253,10 +257,10 @@ impl Pair {
     /// The proxy doesn't do so.
     pub async fn cut(&self, side: Side, is_cut: bool) -> Result<(), DatabaseError> {
         self.cut_replication(side, is_cut).await?;
-        if let Some(links) = &self.links {
-            links.control.set_enabled(&client_link(side), !is_cut).await.map_err(DatabaseError::proxy)?;
+        if self.primary() == side {
+            self.switch(MOVING_LINK, is_cut).await?;
         }
-        Ok(())
+        self.switch(&client_link(side), is_cut).await
     }
 
     /// Cuts (or heals) the link by which the other one replicates from this one.
@@ -264,12 +268,25 @@ impl Pair {
     /// # Errors
     /// The proxy doesn't do so.
     pub async fn cut_replication(&self, side: Side, is_cut: bool) -> Result<(), DatabaseError> {
-        if let Some(links) = &self.links {
-            links
-                .control
-                .set_enabled(&replication_link(side), !is_cut)
-                .await
-                .map_err(DatabaseError::proxy)?;
+        self.switch(&replication_link(side), is_cut).await
+    }
+
+    /// Cuts a link, or heals it when it was we who cut it: what a fault has cut is the fault's to heal.
+    async fn switch(&self, link: &str, is_cut: bool) -> Result<(), DatabaseError> {
+        let Some(Links { control, .. }) = &self.links else { return Ok(()) };
+        let ours = || self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        let stays = if is_cut {
+            !control.proxy(link).await.map_err(DatabaseError::proxy)?.enabled
+        } else {
+            !ours().contains(link)
+        };
+        if !stays {
+            control.set_enabled(link, !is_cut).await.map_err(DatabaseError::proxy)?;
+            if is_cut {
+                ours().insert(link.to_owned())
+            } else {
+                ours().remove(link)
+            };
         }
         Ok(())
     }
@@ -284,7 +301,7 @@ impl Pair {
             let upstream = format!("127.0.0.1:{}", self.cluster(side).port);
             links.control.set_upstream(MOVING_LINK, &upstream).await.map_err(DatabaseError::proxy)?;
         }
-        Ok(())
+        self.switch(MOVING_LINK, false).await
     }
 
     /// Who or what a role of the pair is now.

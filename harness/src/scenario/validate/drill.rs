@@ -76,9 +76,21 @@ fn recovery(scenario: &Scenario) -> Result<(), Finding> {
     Ok(())
 }
 
+/// True for names that the links of a pair of databases have.
+fn is_of_the_pair(name: &str) -> bool {
+    name == "db" || name.starts_with("db.") || name.starts_with("db-")
+}
+
 fn links(scenario: &Scenario) -> Result<(), Finding> {
     for (index, link) in scenario.link.iter().enumerate() {
         check_name("name", &link.name)?;
+        if scenario.database.is_some() && is_of_the_pair(&link.name) {
+            let problem = format!(
+                "a link is called {:?}, as one of the database pair's own: choose another",
+                link.name
+            );
+            return refuse("name", &link.name, problem);
+        }
         if scenario.link[..index].iter().any(|before| before.name == link.name) {
             return refuse("name", &link.name, format!("two links are called {:?}", link.name));
         }

@@ -26,6 +26,7 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
         return refuse("nodes", engine.nodes, problem.to_owned());
     }
     standby(scenario)?;
+    one_node_behind_a_link(scenario)?;
     if !(0.1..=60.0).contains(&engine.lease.seconds()) {
         let problem = "[engine] lease: accepted is 100 ms to 60 s".to_owned();
         return refuse("lease", engine.lease.seconds(), problem);
@@ -43,6 +44,25 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
             settings.check().or_else(|error| refuse("database", "", error.to_string()))
         }
         (None, Store::Sqlite) => Ok(()),
+    }
+}
+
+/// A proxy before the engine leads to one node: who goes through it could not go on with another.
+fn one_node_behind_a_link(scenario: &Scenario) -> Result<(), Finding> {
+    let engine = &scenario.engine;
+    let before = |fault: &&FaultEntry| matches!(&fault.on, Role::Link(name) if [CLIENTS, WORKERS].contains(&name.as_str()));
+    match scenario.fault.iter().find(before).filter(|_| engine.nodes + engine.green > 1) {
+        Some(fault) => {
+            let problem = format!(
+                "fault {:?} is on {}, which leads to one node, and there are {}: who goes through it could not go on with \
+                 another; use one node, or hurt the links of the database",
+                fault.name,
+                fault.on,
+                engine.nodes + engine.green
+            );
+            refuse("name", &fault.name, problem)
+        }
+        None => Ok(()),
     }
 }
 
@@ -68,19 +88,7 @@ fn standby(scenario: &Scenario) -> Result<(), Finding> {
         );
         return refuse("name", &switch.name, problem);
     }
-    // A proxy before the engine leads to one node, which the switch ends.
-    let of_one_node =
-        |role: &Role| matches!(role, Role::Link(name) if [CLIENTS, WORKERS].contains(&name.as_str()));
-    match scenario.fault.iter().find(|fault| of_one_node(&fault.on)) {
-        Some(fault) => {
-            let problem = format!(
-                "fault {:?} is on {}, which leads to one node, and {:?} ends that node: put them into two scenarios",
-                fault.name, fault.on, switch.name
-            );
-            refuse("name", &fault.name, problem)
-        }
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whose data can be backed up and restored.
