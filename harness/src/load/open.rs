@@ -4,7 +4,7 @@
 //! late; one tokio thread sends and reads. Between them is a queue: what waits there shows as lag, never as silence.
 
 use super::spec::{BEGAN, LoadSpec, Shape};
-use super::watch::{self, Sparing};
+use super::watch::{self, Turns};
 use crate::clock;
 use crate::journal::{self, Journal};
 use crate::target::conductor::{Conductor, started_id};
@@ -29,9 +29,7 @@ struct Level {
     journal: Journal,
     target: Conductor,
     in_flight: AtomicU64,
-    /// Of these the ones that were looked at and had not ended: only they cost reads.
-    overdue: AtomicU64,
-    sparing: Sparing,
+    turns: Turns,
     /// When the last workflow is due; set when the schedule begins.
     last_due_ns: OnceLock<u64>,
 }
@@ -44,9 +42,9 @@ pub fn run(spec: LoadSpec, out: &Path) -> anyhow::Result<()> {
     let (journal, writer) = journal::open(out).with_context(|| format!("cannot write {}", out.display()))?;
     let target = Conductor::new(&spec.base)?;
     let within_ns = spec.workflows.iter().map(|workflow| workflow.due_ns).max().unwrap_or(0);
-    let sparing = Sparing::new(spec.workflows.len(), within_ns);
-    let (in_flight, overdue, last_due_ns) = (AtomicU64::new(0), AtomicU64::new(0), OnceLock::new());
-    let level = Level { spec, journal, target, in_flight, overdue, sparing, last_due_ns };
+    let turns = Turns::new(spec.workflows.len(), within_ns);
+    let (in_flight, last_due_ns) = (AtomicU64::new(0), OnceLock::new());
+    let level = Level { spec, journal, target, in_flight, turns, last_due_ns };
     // One thread sends thousands a second, and leaves the rest of the machine to target and workers.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(offer(Arc::new(level)))?;
@@ -189,7 +187,6 @@ async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64
         level.last_due_ns.get().copied().unwrap_or(0).max(started_ns) + spec.drain_ns.max(expected_ns);
     let mut last_sent_ns = started_ns;
     tokio::time::sleep(clock::until(watch::first_read_ns(started_ns, expected_ns))).await;
-    let mut is_overdue = false;
     loop {
         let sent = level.target.status(&workflow_id).await;
         level.journal.write(Record::Call(Call {
@@ -203,7 +200,6 @@ async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64
         let status = crate::target::conductor::status_in(&sent);
         let ended = status.as_deref().is_some_and(watch::is_terminal);
         if ended || sent.done_ns >= give_up_ns {
-            level.overdue.fetch_sub(u64::from(is_overdue), Ordering::Relaxed);
             return Observed {
                 level: spec.level.clone(),
                 index,
@@ -213,25 +209,17 @@ async fn observe(level: &Level, index: u64, workflow_id: String, started_ns: u64
                 resolution_ns: sent.done_ns - last_sent_ns,
             };
         }
-        if !std::mem::replace(&mut is_overdue, true) {
-            level.overdue.fetch_add(1, Ordering::Relaxed);
-        }
         last_sent_ns = sent.sent_ns;
         rest(level, sent.done_ns, started_ns, give_up_ns).await;
     }
 }
 
-/// Waits until the next read is worth its cost. A backlog may go while one waits, so that is looked at again.
+/// Waits until the next read is worth its cost, and its turn has come; when the time is over nobody waits.
 async fn rest(level: &Level, read_ns: u64, started_ns: u64, give_up_ns: u64) {
-    loop {
-        let overdue = level.overdue.load(Ordering::Relaxed);
-        let pause = level.sparing.pause(read_ns, started_ns, overdue);
-        let due_ns = give_up_ns.min(read_ns + clock::nanos(pause));
-        let Some(left_ns) = due_ns.checked_sub(clock::now_ns()).filter(|left_ns| *left_ns > 0) else {
-            return;
-        };
-        tokio::time::sleep(Duration::from_nanos(left_ns).min(watch::LONGEST)).await;
-    }
+    let pause = watch::sparing_pause(read_ns, started_ns);
+    tokio::time::sleep(clock::until(give_up_ns.min(read_ns + clock::nanos(pause)))).await;
+    let turn_ns = level.turns.take(clock::now_ns());
+    tokio::time::sleep(clock::until(give_up_ns.min(turn_ns))).await;
 }
 
 #[cfg(test)]
