@@ -7,6 +7,7 @@
 mod archivist;
 mod batch;
 mod ended;
+mod full;
 mod gather;
 mod handle;
 mod keeper;
@@ -20,9 +21,10 @@ pub use handle::{Failure, Handle, Poll, Reply, Request, Seen, Unavailable, Updat
 
 use crate::machine::State;
 use crate::metrics::{Metrics, Stopwatch};
-use crate::store::{self, AppendError, Frame, Opened, Store};
+use crate::store::{AppendError, Frame, Opened, Store};
 use archivist::Archivist;
 use batch::{Answer, Batch, Finished};
+use full::Full;
 use gather::Gather;
 use keeper::Keeper;
 pub(crate) use replay::{Replay, Replayed, replay};
@@ -41,22 +43,11 @@ const TIMERS: usize = 1024;
 const IDLE: Duration = Duration::from_secs(1);
 /// After a replay no timer fires for so long, milliseconds: nobody could poll or report while the engine was away.
 const RESTART_GRACE_MS: u64 = 1000;
-/// A full disk is tried again at most so often, milliseconds.
-const TRIAL_EVERY_MS: u64 = 250;
-/// The least that a trial append writes. It is twice what failed, or the next batch would fail again.
-const TRIAL: usize = 64 * 1024;
 /// Whether an append is possible is known for so long after one, milliseconds.
 const PROOF_OF_HEALTH_MS: u64 = 5000;
 
 /// Tells the time in epoch milliseconds. An argument, so that tests own the time.
 pub type Clock = Box<dyn Fn() -> u64 + Send>;
-
-/// The disk is full: nothing is decided until a trial append succeeds.
-struct Full {
-    why: Arc<str>,
-    trial: usize,
-    next_trial: u64,
-}
 
 /// The one who changes the state.
 pub struct Writer {
@@ -320,8 +311,7 @@ impl Writer {
         let appended = self.store.append(self.position, &bytes);
         if let Err(AppendError::Full(why)) = &appended {
             tracing::error!(why, "the disk is full: answering 507 until there is space");
-            let trial = (bytes.len() * 2).max(TRIAL);
-            self.full = Some(Full { why: why.as_str().into(), trial, next_trial: now + TRIAL_EVERY_MS });
+            self.full = Some(Full::of(why, bytes.len(), now));
         }
         appended?;
         self.moved_on();
@@ -352,48 +342,6 @@ impl Writer {
         (self.state, self.position) = (replayed.state, replayed.position);
         self.keeper.begin(&self.state, replayed.changed, now);
         tracing::info!(frames = self.position, "back at what the disk holds");
-        Ok(())
-    }
-
-    /// True when a trial append shows that there is space again.
-    fn try_to_recover(&mut self, now: u64) -> Result<bool, WriterError> {
-        let Some(full) = &mut self.full else { return Ok(true) };
-        if now < full.next_trial {
-            return Ok(false);
-        }
-        full.next_trial = now + TRIAL_EVERY_MS;
-        match self.store.append(self.position, &store::padding(full.trial)) {
-            Ok(()) => {
-                self.moved_on();
-                self.full = None;
-                tracing::info!("the disk has space again");
-                Ok(true)
-            }
-            Err(AppendError::Full(_) | AppendError::RolledBack(_)) => Ok(false),
-            Err(AppendError::Fenced(why)) => Err(WriterError::Deposed(why)),
-            Err(broken) => Err(WriterError::Append(broken)),
-        }
-    }
-
-    /// Reads see what is durable; everything else is told that the disk is full.
-    fn refuse_writes(&mut self, taken: &mut VecDeque<Request>, now: u64) -> Result<(), WriterError> {
-        let why = self.full.as_ref().map(|full| Arc::clone(&full.why)).unwrap_or_default();
-        let full = Unavailable::Full(why);
-        let mut batch = Batch::new(&mut self.state, &mut self.waiting, &self.keeper, now);
-        for request in taken.drain(..) {
-            match request {
-                Request::Read(_) | Request::Drain => batch.take(request),
-                // Searches go on with what there is.
-                Request::Flush(to) => drop(to.send(())),
-                other => other.refuse(&full),
-            }
-        }
-        batch.expire_waiting();
-        let Finished { answers, .. } = batch.finish();
-        match self.hold() {
-            Ok(()) => answers.into_iter().for_each(|answer| answer.send(Ok(()))),
-            Err(error) => return self.take_back(error, answers, Vec::new(), now),
-        }
         Ok(())
     }
 
