@@ -55,6 +55,16 @@ fn measure(summary: &Value, name: &str) -> f64 {
 }
 
 #[test]
+fn an_invalid_run_is_repeated_where_that_is_asked_for() {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join("full.toml"), SCENARIO.replace("MAY_SHED", "")).unwrap();
+    let ended = shakedown(folder.path(), &["run", "full.toml", "--repeat-invalid", "1"]);
+    assert_eq!(ended.code, Some(3), "{ended:#?}");
+    assert_eq!(ended.err.matches("is invalid, so it is run again").count(), 1, "{ended:#?}");
+    assert_eq!(fs::read_dir(folder.path().join("runs")).unwrap().count(), 2, "the first one is kept");
+}
+
+#[test]
 fn a_run_that_reached_its_cap_is_invalid_and_every_shed_arrival_is_counted() {
     let folder = tempdir().unwrap();
     let (code, summary, _) = run(folder.path(), "");

@@ -41,8 +41,8 @@ pub struct Args {
     /// Run the scenarios of a suite that belong to this profile (quick unless it is said; soak takes long).
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Run a scenario of a suite again, so often, when its run was invalid: when the harness was the limit, and so
-    /// nothing is known of the target. The suite's report names every such run.
+    /// Run a scenario again, so often, when its run was invalid: when the harness was the limit, and so nothing is known of
+    /// the target. A suite's report names every such run.
     #[arg(long, value_name = "N", default_value_t = 0)]
     repeat_invalid: usize,
     /// When a scenario with faults fails, look for the smallest schedule that still does: it is played again with fewer
@@ -126,8 +126,16 @@ pub async fn run(args: Args) -> Result<u8> {
 }
 
 async fn one(order: &Order, place: &Place, interrupt: &Interrupt, args: &Args) -> Result<u8> {
-    let directory = run::run(order, place, interrupt).await?;
-    let code = judge::report(&directory, args.json)?.exit_code;
+    let mut left = args.repeat_invalid;
+    let (directory, code) = loop {
+        let directory = run::run(order, place, interrupt).await?;
+        let code = judge::report(&directory, args.json)?.exit_code;
+        if code != exit_code::INVALID || left == 0 || interrupt.is_asked() {
+            break (directory, code);
+        }
+        eprintln!("shakedown: {} is invalid, so it is run again", directory.display());
+        left -= 1;
+    };
     if args.shrink && code == exit_code::FAILED && !order.scenario.fault.is_empty() {
         shrink::run(order, place, interrupt, &directory).await?;
     }
