@@ -13,6 +13,7 @@ pub mod api;
 pub mod archive;
 pub mod backup;
 pub mod clock;
+mod door;
 pub mod machine;
 pub mod metrics;
 pub mod node;

@@ -2,6 +2,7 @@
 
 use crate::api::{self, Api};
 use crate::clock;
+use crate::door::Door;
 use crate::node::{self, Node, NodeOptions};
 use crate::postgres::Address;
 use crate::store::{self, Opened, StoreUrl};
@@ -12,10 +13,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// How long open requests may take to finish after the order to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// So long after the door is closed may a first request still be on its way, where somebody else can carry it out: the
+/// server closes a connection that it has read nothing from as soon as it is told to stop.
+const LAST_IN: Duration = Duration::from_millis(100);
 
 /// What an engine is started with.
 #[derive(Debug, Clone)]
@@ -88,7 +92,7 @@ async fn serve_node(
         let _ = tokio::time::timeout(GRACE, last.drain()).await;
         view.handed_over().await;
     };
-    run((listener, listening), router, handle, ended, shutdown).await
+    run(((listener, listening), LAST_IN), router, handle, ended, shutdown).await
 }
 
 async fn listen(options: &Options) -> Result<(TcpListener, SocketAddr), EngineError> {
@@ -111,31 +115,31 @@ pub async fn serve_opened(
     let listening = listen(&options).await?;
     let (api, ended) = start_writer(opened, time, &options)?;
     let handle = api.writer.clone();
-    run(listening, api::routes(api), handle, ended, shutdown).await
+    run((listening, Duration::ZERO), api::routes(api), handle, ended, shutdown).await
 }
 
-/// Takes requests until told to stop, then lets open ones finish.
+/// Takes requests until told to stop, then those that are on their way, for a time, and lets open ones finish.
 async fn run(
-    (listener, address): (TcpListener, SocketAddr),
+    ((listener, address), last_in): ((TcpListener, SocketAddr), Duration),
     router: axum::Router,
     handle: Handle,
     mut ended: Ended,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), EngineError> {
-    let (stop, stopping) = watch::channel(false);
-    let drain = {
-        let mut stopping = stopping.clone();
-        async move { drop(stopping.wait_for(|stop| *stop).await) }
-    };
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
-    let mut server = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(drain).into_future());
+    let (door, mut key) = Door::new(listener, address);
+    let (stop, stopping) = oneshot::channel::<()>();
+    let stopping = async move { drop(stopping.await) };
+    let door = axum::serve::ListenerExt::tap_io(door, |stream| drop(stream.set_nodelay(true)));
+    let mut server = tokio::spawn(axum::serve(door, router).with_graceful_shutdown(stopping).into_future());
     announce(address)?;
     tokio::select! {
         () = shutdown => tracing::info!("stopping: no new requests, open ones finish"),
         result = &mut ended => return Err(writer_ended(result)),
         result = &mut server => return Err(EngineError::Other(format!("the server ended by itself: {result:?}"))),
     }
-    let _ = stop.send(true);
+    key.close().await;
+    tokio::time::sleep(last_in).await;
+    let _ = stop.send(());
     let _ = tokio::time::timeout(GRACE, handle.drain()).await;
     drop(handle);
     if tokio::time::timeout(GRACE, &mut server).await.is_err() {
