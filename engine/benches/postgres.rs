@@ -1,4 +1,5 @@
-//! What a durable append to PostgreSQL costs beside a bare commit of the same size on the same server, in one run.
+//! What a durable append to PostgreSQL costs beside a bare commit of the same size on the same server, and the look-up of a
+//! batch's keys beside as many single ones, in one run.
 //!
 //! Run with `cargo bench -p shakedown-engine --bench postgres`. The server is a throw-away one of this machine with fsync
 //! on; where its programs are not installed, that is said and nothing is measured.
@@ -11,6 +12,7 @@ mod cluster;
 
 use cluster::Cluster;
 use criterion::{Criterion, criterion_group, criterion_main};
+use shakedown_engine::archive::Archive;
 use shakedown_engine::store::{Postgres, Store};
 
 /// The least that a durable write to PostgreSQL can be: one prepared INSERT, committed by itself.
@@ -45,11 +47,25 @@ fn append(criterion: &mut Criterion, cluster: &Cluster, frame: &[u8]) {
     });
 }
 
+/// Keys that nobody has, as those of new starts are.
+fn keys(criterion: &mut Criterion, cluster: &Cluster) {
+    let (_store, archive) = Postgres::open(&cluster.address("keys"), "bench").unwrap();
+    let keys: Vec<String> = (0..100).map(|n| format!("key {n}")).collect();
+    let asked: Vec<(&str, &str)> = keys.iter().map(|key| ("w", key.as_str())).collect();
+    criterion.bench_function("look up 100 idempotency keys in PostgreSQL, one by one", |bencher| {
+        bencher.iter(|| asked.iter().for_each(|one| drop(archive.keyed(&[*one]).unwrap())));
+    });
+    criterion.bench_function("look up 100 idempotency keys in PostgreSQL, in one go", |bencher| {
+        bencher.iter(|| archive.keyed(&asked).unwrap());
+    });
+}
+
 fn postgres(criterion: &mut Criterion) {
     let Some(cluster) = Cluster::start("") else { return };
     let body = vec![b' '; 1000];
     raw(criterion, &cluster, &body);
     append(criterion, &cluster, &body);
+    keys(criterion, &cluster);
 }
 
 criterion_group!(benches, postgres);

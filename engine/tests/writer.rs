@@ -14,7 +14,7 @@ use shakedown_engine::store::{AppendError, Apply, Memory, Sqlite, Store, StoreEr
 use shakedown_engine::writer::{self, Handle, Writer, WriterError};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use tower::ServiceExt;
 
@@ -69,36 +69,45 @@ impl Store for Moody {
     }
 }
 
-/// An archive that can't be asked for keys at the moment.
-struct Unasked(MemoryArchive);
+/// An archive that counts how often it is asked for keys, and can be kept from answering.
+#[derive(Default)]
+struct Asked {
+    archive: MemoryArchive,
+    is_away: bool,
+    times: AtomicUsize,
+}
 
-impl Archive for Unasked {
-    fn keyed(&self, _: &str, _: &str) -> Result<Option<WorkflowId>, ArchiveError> {
-        Err(ArchiveError::Away { path: "planted".into(), why: "planted".into() })
+impl Archive for Asked {
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
+        self.times.fetch_add(1, Ordering::SeqCst);
+        if self.is_away {
+            return Err(ArchiveError::Away { path: "planted".into(), why: "planted".into() });
+        }
+        self.archive.keyed(asked)
     }
 
     fn save(&self, slice: &Slice) -> Result<(), ArchiveError> {
-        self.0.save(slice)
+        self.archive.save(slice)
     }
 
     fn sync(&self) -> Result<(), ArchiveError> {
-        self.0.sync()
+        self.archive.sync()
     }
 
     fn prune(&self, ended_before: u64, at_most: usize) -> Result<usize, ArchiveError> {
-        self.0.prune(ended_before, at_most)
+        self.archive.prune(ended_before, at_most)
     }
 
     fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
-        self.0.load(id)
+        self.archive.load(id)
     }
 
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
-        self.0.recover(running)
+        self.archive.recover(running)
     }
 
     fn search(&self, query: &Query) -> Result<Page, ArchiveError> {
-        self.0.search(query)
+        self.archive.search(query)
     }
 }
 
@@ -254,8 +263,8 @@ async fn what_was_surely_rolled_back_is_told_as_that_though_nothing_can_be_read_
 
 #[tokio::test]
 async fn a_start_whose_key_can_not_be_looked_up_now_may_be_tried_again() {
-    let opened =
-        (Box::new(Memory::default()) as Box<dyn Store>, Arc::new(Unasked(MemoryArchive::default())) as _);
+    let archive = Arc::new(Asked { is_away: true, ..Asked::default() });
+    let opened = (Box::new(Memory::default()) as Box<dyn Store>, archive as _);
     let stage = Stage::with(opened, Arc::default(), 1_000_000);
     let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
     assert_eq!(stage.ask("POST", "/api/metadata/workflow", def).await.0, 200);
@@ -264,6 +273,53 @@ async fn a_start_whose_key_can_not_be_looked_up_now_may_be_tried_again() {
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("nothing was changed, try again"), "{body}");
     assert_eq!(stage.start().await.0, 200, "without a key nothing is looked up");
+}
+
+#[tokio::test]
+async fn the_keys_of_a_batch_are_looked_up_in_one_go() {
+    let archive = Arc::new(Asked::default());
+    let opened = (Box::new(Memory::default()) as Box<dyn Store>, Arc::clone(&archive) as _);
+    let mut writer = Writer::by_hand(opened, Box::new(|| 1_000_000), None).unwrap();
+    let (handle, requests) = Handle::channel();
+    let routes = routes(Api { writer: handle, archive: archive.clone(), metrics: writer.metrics() });
+    let mut in_one_batch = async |path: &str, bodies: Vec<Value>| {
+        let asked = bodies.len();
+        let answers: Vec<_> = bodies
+            .into_iter()
+            .map(|body| {
+                let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
+                tokio::spawn(routes.clone().oneshot(request))
+            })
+            .collect();
+        let mut taken = VecDeque::new();
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+            taken.extend(requests.try_iter());
+            if taken.len() == asked {
+                break;
+            }
+        }
+        assert_eq!(taken.len(), asked);
+        writer.step(&mut taken).unwrap();
+        let mut ids = Vec::new();
+        for answer in answers {
+            let answer = answer.await.unwrap().unwrap();
+            assert_eq!(answer.status(), 200);
+            ids.push(answer.into_body().collect().await.unwrap().to_bytes());
+        }
+        ids
+    };
+    let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
+    in_one_batch("/api/metadata/workflow", vec![def]).await;
+    let start = |n: usize| json!({"name": "w", "idempotencyKey": format!("k{}", n / 2), "idempotencyStrategy": "RETURN_EXISTING"});
+    let ids = in_one_batch("/api/workflow", (0..50).map(start).collect()).await;
+    assert_eq!(archive.times.load(Ordering::SeqCst), 1);
+    // Each key twice: who comes second gets what the first has started in this same batch.
+    ids.chunks(2).for_each(|pair| assert_eq!(pair[0], pair[1]));
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 25);
+    let again = in_one_batch("/api/workflow", (0..50).map(start).collect()).await;
+    assert_eq!(again, ids);
+    assert_eq!(archive.times.load(Ordering::SeqCst), 1, "memory knows all of them");
 }
 
 #[test]

@@ -60,12 +60,15 @@ impl Archive for MemoryArchive {
         Ok(self.content().workflows.get(&id).cloned())
     }
 
-    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
-        let has = |workflow: &&Workflow| {
-            let its = workflow.start.idempotency_key.as_deref();
-            its == Some(key) && workflow.snapshot.def.name == name
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
+        let content = self.content();
+        let newest = |(name, key): &(&str, &str)| {
+            let has = |workflow: &&Workflow| {
+                workflow.start.idempotency_key.as_deref() == Some(*key) && workflow.snapshot.def.name == *name
+            };
+            content.workflows.values().rev().find(has).map(|workflow| workflow.id)
         };
-        Ok(self.content().workflows.values().rev().find(has).map(|workflow| workflow.id))
+        Ok(asked.iter().map(newest).collect())
     }
 
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {

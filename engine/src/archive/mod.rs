@@ -61,11 +61,11 @@ pub trait Archive: Send + Sync {
         self.load(id)
     }
 
-    /// The newest workflow of a name that started with an idempotency key.
+    /// For each name and idempotency key, in order, the newest workflow of that name that started with that key.
     ///
     /// # Errors
-    /// [`ArchiveError`] when it can't be read.
-    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError>;
+    /// [`ArchiveError`] when they can't be read.
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError>;
 
     /// Everything but what ended: each workflow that runs goes to `running`.
     ///

@@ -2,6 +2,7 @@
 
 use super::handle::{Failure, Poll, Reply, Request, Seen, Unavailable, UpdateAndPoll, Watch};
 use super::keeper::Keeper;
+use super::keys::{self, Keys};
 use super::waiting::{Waiter, Waiting};
 use super::watching::{self, Due, Watcher};
 use crate::archive::{Archive, ArchiveError};
@@ -67,6 +68,7 @@ pub(super) struct Batch<'a> {
     state: &'a mut State,
     waiting: &'a mut Waiting,
     archive: &'a dyn Archive,
+    keys: Keys<'a>,
     /// What ended before this is not kept any more, whether or not it is gone from the archive already.
     kept_since: u64,
     now: u64,
@@ -103,6 +105,7 @@ impl<'a> Batch<'a> {
             state,
             waiting,
             archive: keeper.archive().as_ref(),
+            keys: Keys::new(keeper.archive().as_ref()),
             kept_since: keeper.kept_since(now),
             now,
             frame: Frame::default(),
@@ -121,6 +124,11 @@ impl<'a> Batch<'a> {
     pub fn fire_timers(&mut self, limit: usize) {
         // Firing timers is never refused: it does what is due, which may be nothing.
         let _ = self.decide(Command::FireTimers { limit });
+    }
+
+    /// Looks at what these requests will need, all at once.
+    pub fn prepare<'r>(&mut self, requests: impl Iterator<Item = &'r Request>) {
+        self.keys.look_up(self.state, requests);
     }
 
     pub fn take(&mut self, request: Request) {
@@ -320,9 +328,8 @@ impl<'a> Batch<'a> {
         for id in command.workflows() {
             self.read_back(id)?;
         }
-        if let Some((name, key)) = command.key()
-            && self.state.keyed(name, key).is_none()
-            && let Some(id) = self.archive.keyed(name, key)?
+        if let Some((name, key)) = keys::unknown(self.state, command)
+            && let Some(id) = self.keys.of(name, key)?
         {
             self.read_back(id)?;
         }

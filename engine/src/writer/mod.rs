@@ -11,6 +11,7 @@ mod full;
 mod gather;
 mod handle;
 mod keeper;
+mod keys;
 mod replay;
 mod waiting;
 mod watching;
@@ -235,6 +236,7 @@ impl Writer {
             batch.fire_timers(TIMERS);
         }
         batch.settle();
+        batch.prepare(taken.iter());
         while batch.has_room()
             && let Some(request) = taken.pop_front()
         {

@@ -149,7 +149,7 @@ fn the_writer_waits_for_nobody_who_only_looks() {
             });
         }
         until("lookers wait in the database", || waiting("_type = 'Lock'") >= 12);
-        assert_eq!(archive.keyed("w", "nobody").unwrap(), None);
+        assert_eq!(archive.keyed(&[("w", "nobody")]).unwrap(), [None]);
         assert_eq!(looked.load(Ordering::SeqCst), 0, "it came first");
     });
 }

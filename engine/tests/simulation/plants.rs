@@ -172,8 +172,8 @@ impl Archive for LyingArchive {
         Ok(loaded)
     }
 
-    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
-        self.inner.keyed(name, key)
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
+        self.inner.keyed(asked)
     }
 
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {

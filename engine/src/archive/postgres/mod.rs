@@ -52,9 +52,11 @@ const PRUNE: &str = "old AS (
          SELECT id FROM workflow, fence WHERE ended_at > 0 AND ended_at < $2 ORDER BY ended_at LIMIT $3)
      DELETE FROM workflow USING old WHERE workflow.id = old.id";
 
-const KEYED: &str =
-    "SELECT id FROM workflow WHERE substr(idempotency_key, 1, 200) = substr($1::bytea, 1, 200)
-         AND idempotency_key = $1 AND name = $2 ORDER BY id DESC LIMIT 1";
+/// Number of a question, and its answer; what was asked for and isn't there has none. For each by its index.
+const KEYED: &str = "SELECT asked.n, w.id
+     FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS asked (key, name, n) CROSS JOIN LATERAL (
+         SELECT id FROM workflow WHERE substr(idempotency_key, 1, 200) = substr(asked.key, 1, 200)
+             AND idempotency_key = asked.key AND name = asked.name ORDER BY id DESC LIMIT 1) AS w";
 
 const RUNNING: &str = "SELECT id, body FROM workflow WHERE ended_at = 0 AND id > $1 ORDER BY id LIMIT $2";
 
@@ -263,13 +265,17 @@ impl Archive for PostgresArchive {
         self.one(id, FOR_LOOKERS)
     }
 
-    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
-        let rows = self.read(KEYED, &[&key.as_bytes(), &name.as_bytes()], LENT)?;
-        let id = |row: &Row| {
-            let text = String::from_utf8_lossy(row.get(0)).into_owned();
-            text.parse().map_err(|error| self.broken(error))
-        };
-        rows.first().map(id).transpose()
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
+        let (names, keys): (Vec<&[u8]>, Vec<&[u8]>) =
+            asked.iter().map(|(name, key)| (name.as_bytes(), key.as_bytes())).unzip();
+        let mut found = vec![None; asked.len()];
+        for row in self.read(KEYED, &[&keys, &names], LENT)? {
+            let at = usize::try_from(row.get::<_, i64>(0) - 1).ok().and_then(|at| found.get_mut(at));
+            let at = at.ok_or_else(|| self.broken("it answered a question that was not asked"))?;
+            let text = String::from_utf8_lossy(row.get(1)).into_owned();
+            *at = Some(text.parse().map_err(|error| self.broken(error))?);
+        }
+        Ok(found)
     }
 
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {

@@ -141,13 +141,17 @@ impl Archive for SqliteArchive {
         body.map(|body| self.parse(&body)).transpose()
     }
 
-    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
         let sql = "SELECT id FROM workflow WHERE idempotency_key = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1";
-        let id = self.read(|reader| {
+        let found = self.read(|reader| {
             let mut select = reader.prepare_cached(sql)?;
-            select.query_row([key, name], |row| row.get::<_, String>(0)).optional()
+            let newest = |(name, key): &(&str, &str)| {
+                select.query_row([key, name], |row| row.get::<_, String>(0)).optional()
+            };
+            asked.iter().map(newest).collect::<Result<Vec<_>, _>>()
         })?;
-        id.map(|id| id.parse().map_err(|error| self.broken(error))).transpose()
+        let id = |id: String| id.parse().map_err(|error| self.broken(error));
+        found.into_iter().map(|found| found.map(id).transpose()).collect()
     }
 
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {

@@ -134,8 +134,8 @@ impl Archive for FaultyArchive {
         self.read(|archive| archive.load(id))
     }
 
-    fn keyed(&self, name: &str, key: &str) -> Result<Option<WorkflowId>, ArchiveError> {
-        self.read(|archive| archive.keyed(name, key))
+    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
+        self.read(|archive| archive.keyed(asked))
     }
 
     fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
