@@ -1,6 +1,6 @@
 //! Faults of processes, on real ones: what each does is seen from outside, and so is that it was undone.
 
-use crate::stage::{Stage, is_root, now, shell, until};
+use crate::stage::{LIMIT, Stage, is_root, now, shell, until};
 use shakedown_chaos::drill::Phase;
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::ledger::Account;
@@ -56,6 +56,29 @@ fn a_kill_of_a_node_that_nobody_starts_again_is_not_run_and_says_why() {
     assert_eq!(stage.phases(), [Phase::NotRun]);
     assert!(stage.fault(Phase::NotRun).evidence.contains("restart_after_ms"));
     assert!(stage.local.process("engine").unwrap().is_alive());
+}
+
+#[test]
+fn a_node_that_is_started_only_to_be_asked_is_not_back() {
+    let stage = Stage::new(&[now(Fault::Kill { restart_after_ms: None }, "engine", None)]);
+    let mut spec = shell(stage.folder.path(), "engine", "engine", SLEEPER);
+    spec.supervision = Supervision::Manager;
+    let node = stage.local.prepare_node(spec).unwrap();
+    let first = node.release();
+    node.want();
+    node.await_unhindered(first, LIMIT).unwrap();
+    let drill = stage.play();
+    until("it is to come back", || stage.phases().contains(&Phase::Healing) && node.waits_for_release());
+    let alone = node.release_alone();
+    let asked = node.await_alone(alone, LIMIT).unwrap();
+    assert!(asked.alone && Some(asked.pid) == node.running().map(|identity| identity.pid));
+    assert!(node.hold(libc::SIGKILL, Duration::ZERO).unwrap().is_some());
+    let back = node.await_unhindered(node.release(), LIMIT).unwrap();
+    until("it is healed", || drill.open() == 0);
+    assert_eq!(drill.finish(), []);
+    assert_eq!(stage.phases(), WHOLE);
+    assert_eq!(stage.fault(Phase::Healed).at_ns, back.at_ns);
+    assert!(back.at_ns > asked.at_ns);
 }
 
 #[test]

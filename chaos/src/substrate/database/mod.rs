@@ -12,6 +12,7 @@ mod manager;
 mod pair;
 mod place;
 mod ports;
+mod power;
 mod settings;
 mod sql;
 mod vault;

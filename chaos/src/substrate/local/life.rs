@@ -14,6 +14,8 @@ pub struct Readiness {
     pub at_ns: u64,
     /// What it said.
     pub text: String,
+    /// It serves only whoever [let it start alone](super::Supervised::release_alone), and will end again.
+    pub alone: bool,
 }
 
 /// How a node ended.

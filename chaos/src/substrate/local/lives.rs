@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) unasked: u32,
     /// Somebody works on its data: it isn't started until they are done.
     pub(super) held: bool,
+    /// It is started only for them: to everybody else it is not back.
+    pub(super) alone: bool,
     /// It waits until the time is over that its end was to last.
     pub(super) rests: bool,
     /// It does not run, though it may be wanted, until it takes over from others.
@@ -72,6 +74,10 @@ pub(super) struct Running {
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn is_managed(&self) -> bool {
+        self.spec.supervision == Supervision::Manager
     }
 
     pub(super) fn tell(&self, change: NodeChange, pid: u32, at_ns: u64, text: &str) {
@@ -107,19 +113,23 @@ fn live(shared: &Shared) -> Option<Duration> {
             let mut state = shared.lock();
             state.life += 1;
             state.failed = Some((state.life, error));
+            state.held |= shared.is_managed();
             shared.changed.notify_all();
             return None;
         }
     };
     let pid = node.pid();
-    let life = shared.lock().life;
+    let (life, alone) = {
+        let state = shared.lock();
+        (state.life, state.alone)
+    };
     let ready = node.await_ready().map(str::to_owned);
     let at_ns = clock::now_ns();
     let ready_ns = ready.is_ok().then_some(at_ns);
     match ready {
         Ok(text) => {
             shared.tell(NodeChange::Ready, pid, at_ns, &text);
-            shared.lock().ready = Some(Readiness { life, pid, at_ns, text });
+            shared.lock().ready = Some(Readiness { life, pid, at_ns, text, alone });
         }
         Err(error) => shared.lock().failed = Some((life, error)),
     }
@@ -128,6 +138,8 @@ fn live(shared: &Shared) -> Option<Duration> {
     let at_ns = clock::now_ns();
     let mut state = shared.lock();
     state.running = None;
+    // Before anybody hears of its end: they may let it start again at once.
+    state.held |= shared.is_managed();
     if let Ok(status) = status {
         let ended = Ended { life, pid, at_ns, status };
         state.ended = Some(ended);
@@ -164,7 +176,6 @@ fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
 fn rest(shared: &Shared, lived: Option<Duration>) {
     let mut state = shared.lock();
     let (asked, again_after) = (std::mem::take(&mut state.asked), state.again_after.take());
-    state.held |= shared.spec.supervision == Supervision::Manager;
     if !state.wanted || state.away > 0 || state.over || state.stands_by {
         return;
     }

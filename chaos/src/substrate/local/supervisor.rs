@@ -99,7 +99,7 @@ impl Supervised {
     /// # Errors
     /// It was given up, or stands by, or did not come up within `limit`: why the last life that was seen did not.
     pub fn await_ready(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
-        self.await_life(life, limit, |state| state.over || !state.wanted)
+        self.await_life((life, false), limit, |state| state.over || !state.wanted)
     }
 
     /// The same for somebody who can't wait until others let it back: that they keep it away is a failure at once.
@@ -107,7 +107,15 @@ impl Supervised {
     /// # Errors
     /// As [`Supervised::await_ready`], and it is kept away.
     pub fn await_unhindered(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
-        self.await_life(life, limit, |state| state.over || !state.wanted || state.away > 0)
+        self.await_life((life, false), limit, |state| state.over || !state.wanted || state.away > 0)
+    }
+
+    /// The same of a life that is only for whoever [let it start](Self::release_alone).
+    ///
+    /// # Errors
+    /// As [`Supervised::await_unhindered`].
+    pub fn await_alone(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
+        self.await_life((life, true), limit, |state| state.over || !state.wanted || state.away > 0)
     }
 
     /// The same of its first life alone: what does not come up the first time is not waited for.
@@ -124,19 +132,20 @@ impl Supervised {
     /// It did not come up, or not within `limit`.
     pub fn await_only(&self, life: u64, limit: Duration) -> Result<Readiness, NodeError> {
         let has_failed = |state: &State| state.failed.as_ref().is_some_and(|(failed, _)| *failed >= life);
-        self.await_life(life, limit, |state| state.over || has_failed(state))
+        self.await_life((life, false), limit, |state| state.over || has_failed(state))
     }
 
     fn await_life(
         &self,
-        life: u64,
+        (life, alone): (u64, bool),
         limit: Duration,
         hopeless: impl Fn(&State) -> bool,
     ) -> Result<Readiness, NodeError> {
         let mut state = self.lock();
         let mut deadline = clock::after(limit);
         loop {
-            if let Some(ready) = state.ready.as_ref().filter(|ready| ready.life >= life) {
+            let is_meant = |ready: &&Readiness| ready.life >= life && ready.alone == alone;
+            if let Some(ready) = state.ready.as_ref().filter(is_meant) {
                 return Ok(ready.clone());
             }
             if state.stands_by {
@@ -216,8 +225,18 @@ impl Supervised {
 
     /// Lets it start, now if it is wanted; returns the number of the life that is then its next.
     pub fn release(&self) -> u64 {
+        self.let_start(false)
+    }
+
+    /// Lets it start for the caller alone, who [holds](Self::hold) it again afterwards: whoever
+    /// [waits for it to be back](Self::await_ready) goes on waiting.
+    pub fn release_alone(&self) -> u64 {
+        self.let_start(true)
+    }
+
+    fn let_start(&self, alone: bool) -> u64 {
         let mut state = self.lock();
-        state.held = false;
+        (state.held, state.alone) = (false, alone);
         self.shared.changed.notify_all();
         state.life + 1
     }

@@ -28,7 +28,7 @@ pub async fn compare(pair: &Arc<Pair>, side: Side) -> Result<Shown, DatabaseErro
         let cluster = pair.cluster(side);
         // Its links are cut since it was fenced, so that nobody follows it.
         cluster.configure(&Changing { read_only: true, ..Changing::default() })?;
-        cluster.start(within)
+        cluster.start_alone(within)
     })
     .await?;
     let asked = ask_both(pair, side, &question).await;
