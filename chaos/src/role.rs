@@ -61,12 +61,36 @@ impl fmt::Display for Role {
     }
 }
 
+/// Where a link leads to several nodes, it is one to each, and what is done to it is done to them all. `clients.2` is the one to
+/// the second node, `clients.leader` the one to whoever leads. Splits such a name: the link, and what of it.
+#[must_use]
+pub fn part_of_link(name: &str) -> Option<(&str, &str)> {
+    let is_part = |part: &str| part == LEADER || part.parse::<u32>().is_ok_and(|number| number > 0);
+    name.rsplit_once('.').filter(|(_, part)| is_part(part))
+}
+
+/// Whoever of several nodes leads.
+pub const LEADER: &str = "leader";
+
+/// Do both mean one link, or one a part of the other, or both one that may be the same part?
+fn may_be_one_link(one: &str, other: &str) -> bool {
+    match (part_of_link(one), part_of_link(other)) {
+        (Some((link, part)), Some((same, other_part))) => {
+            link == same && (part == other_part || [part, other_part].contains(&LEADER))
+        }
+        (Some((link, _)), None) => link == other,
+        (None, Some((link, _))) => link == one,
+        (None, None) => one == other,
+    }
+}
+
 impl Role {
     /// True when both may stand for the same node or link, as far as their names tell.
     #[must_use]
     pub fn may_be(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Link(_), _) | (_, Self::Link(_)) => self == other,
+            (Self::Link(one), Self::Link(other)) => may_be_one_link(one, other),
+            (Self::Link(_), _) | (_, Self::Link(_)) => false,
             (Self::Worker(Which::Number(one)), Self::Worker(Which::Number(other))) => one == other,
             (Self::Node(one), Self::Node(other)) => one == other,
             (Self::Engine, Self::Worker(_)) | (Self::Worker(_), Self::Engine) => false,
@@ -157,6 +181,8 @@ mod tests {
             ("node:engine", "engine"),
             ("node:worker-1", "worker"),
             ("link:a", "link:a"),
+            ("link:a", "link:a.2"),
+            ("link:a.2", "link:a.leader"),
             // They change hands.
             ("db.primary", "db.standby"),
             ("db.primary", "node:db-1"),
@@ -168,6 +194,9 @@ mod tests {
             ("worker:1", "worker:2"),
             ("node:a", "node:b"),
             ("link:a", "link:b"),
+            ("link:a", "link:b.1"),
+            ("link:a.1", "link:a.2"),
+            ("link:db", "link:db.primary"),
             ("link:a", "engine"),
             ("db.primary", "engine"),
         ] {

@@ -6,6 +6,7 @@ use shakedown_chaos::drill::{Drill, Phase};
 use shakedown_chaos::fault::{Fault, PartitionStyle};
 use shakedown_chaos::ledger::{Account, Ledger};
 use shakedown_chaos::probe::Probe;
+use shakedown_chaos::proxy::client::Control;
 use shakedown_chaos::substrate::link::Link;
 use shakedown_chaos::substrate::local::{Local, Ready, Spec};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +15,13 @@ use std::time::Duration;
 
 /// A stage with a node behind a link, and where clients connect.
 fn linked(fault: Fault) -> (Stage, SocketAddr) {
-    let stage = Stage::new(&[now(fault, "link:clients", None)]);
+    let (stage, addresses) = linked_by(&["clients"], fault, "link:clients");
+    (stage, addresses[0])
+}
+
+/// The same with several links.
+fn linked_by(names: &[&str], fault: Fault, on: &str) -> (Stage, Vec<SocketAddr>) {
+    let stage = Stage::new(&[now(fault, on, None)]);
     let node = stage.local.add_node(dummy(stage.folder.path(), "engine", "engine")).unwrap();
     let proxy = Spec {
         name: "proxy".to_owned(),
@@ -26,9 +33,13 @@ fn linked(fault: Fault) -> (Stage, SocketAddr) {
     };
     stage.local.start_proxy(proxy).unwrap();
     let probe = Probe { question: b"time\n".to_vec() };
-    let address = stage.local.add_link("clients", node.text.parse().unwrap(), Some(probe)).unwrap();
-    assert_ne!(Asked::at(&address.to_string()).ask("time"), "", "the link works before");
-    (stage, address)
+    let link = |name: &&str| {
+        let address = stage.local.add_link(name, node.text.parse().unwrap(), Some(probe.clone())).unwrap();
+        assert_ne!(Asked::at(&address.to_string()).ask("time"), "", "the link works before");
+        address
+    };
+    let addresses = names.iter().map(link).collect();
+    (stage, addresses)
 }
 
 /// In force until the end of `during`, then healed.
@@ -55,6 +66,42 @@ fn a_rejecting_partition_refuses_connects() {
     let (applied, healed) = hurt(fault, |_, address| assert!(!connects(address)));
     assert!(applied.contains("refused"), "{applied}");
     assert!(healed.contains("free of it") && healed.contains("answered"), "{healed}");
+}
+
+#[test]
+fn a_link_to_several_nodes_is_hurt_as_a_whole_or_in_part() {
+    for (on, hurt) in [("link:clients", [false, false, true]), ("link:clients.2", [true, false, true])] {
+        let fault = Fault::Partition { style: PartitionStyle::Reject };
+        let (stage, addresses) = linked_by(&["clients.1", "clients.2", "workers.1"], fault, on);
+        let drill = stage.play();
+        until("it is tried", || stage.phases().len() >= 2);
+        assert_eq!(addresses.iter().map(|address| connects(*address)).collect::<Vec<_>>(), hurt, "{on}");
+        let applied = stage.fault(Phase::Applied);
+        let whole = if on == "link:clients" { "clients.1, clients.2" } else { "clients.2" };
+        assert_eq!(applied.node.as_deref(), Some(whole));
+        assert_eq!(
+            applied.evidence.matches("refused").count(),
+            whole.split(", ").count(),
+            "{}",
+            applied.evidence
+        );
+        assert_eq!(drill.finish(), []);
+        assert!(addresses.iter().all(|address| connects(*address)), "{on}");
+        assert_eq!(Account::read(stage.folder.path()).unwrap().open().count(), 0);
+    }
+}
+
+#[test]
+fn where_one_part_can_not_be_hurt_the_others_are_healed() {
+    let fault = Fault::Partition { style: PartitionStyle::Reject };
+    let (stage, addresses) = linked_by(&["clients.1", "clients.2"], fault, "link:clients");
+    let control = Control::new(&stage.local.proxy_control().unwrap()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(control.set_enabled("clients.2", false)).unwrap();
+    stage.play_through();
+    assert!(stage.phases().contains(&Phase::NotApplied), "{:?}", stage.phases());
+    assert!(connects(addresses[0]), "it was hurt, and is healed");
+    assert!(!connects(addresses[1]), "somebody else's is left alone");
 }
 
 #[test]

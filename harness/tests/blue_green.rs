@@ -48,20 +48,27 @@ fn scenarios_that_can_not_be_are_refused_with_what_would_do() {
     let lasting = fault(SWITCH, "engine", "at = \"1 s\"\nlasts = \"1 s\"");
     refused(ENGINE, &lasting, &["blue_green is over by itself"]);
     refused(ENGINE, &fault(SWITCH, "worker:1", "at = \"1 s\""), &["blue_green hurts engine", "worker:1"]);
-    let link = "[[fault]]\nname = \"link\"\ninject = { fault = \"half_open\" }\non = \"link:clients\"\n\
-                at = \"2 s\"\nlasts = \"500 ms\"\n";
-    refused(
-        ENGINE,
-        &format!("{}{link}", switch("1 s")),
-        &["link:clients", "leads to one node", "there are 4"],
-    );
     let two = ENGINE.replace("green = 2\n", "");
-    refused(&two, link, &["link:clients", "leads to one node", "there are 2", "links of the database"]);
+    let on = |link: &str| fault("fault = \"half_open\"", link, "at = \"1 s\"\nlasts = \"500 ms\"");
+    let there_are = ["there is none", "link:clients.2", "link:clients.leader", "link:workers.1"];
+    refused(&two, &on("link:clients.3"), &there_are);
+    refused("", &on("link:clients.leader"), &["link:clients.leader", "there is none"]);
+    let both = [on("link:clients"), on("link:clients.1").replace("cut", "again")].concat();
+    refused(&two, &both, &["\"cut\"", "\"again\"", "could both be in force"]);
     let named = "[[link]]\nname = \"db\"\ntoxiproxy = \"http://127.0.0.1:9\"\nproxy = \"p\"\n";
     refused(
         &two,
         &format!("{named}{}", fault("fault = \"kill\"", "engine", "at = \"1 s\"")),
         &["\"db\"", "choose another"],
+    );
+    refused(
+        &two,
+        &format!(
+            "{}{}",
+            named.replace("\"db\"", "\"clients.2\""),
+            fault("fault = \"kill\"", "engine", "at = \"1 s\"")
+        ),
+        &["\"clients.2\"", "part 2 of link \"clients\"", "choose another"],
     );
 }
 

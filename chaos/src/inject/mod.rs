@@ -33,9 +33,12 @@ pub(crate) fn command(injection: &Injection) -> Option<Aimed> {
     Some(Aimed { thing: injection.on.to_string(), force: Box::new(force) })
 }
 
-/// What hurts a link.
-pub(crate) fn link(injection: &Injection, target: Link) -> Aimed {
-    Aimed { thing: target.name.clone(), force: Box::new(link::Link::new(target, injection)) }
+/// What hurts a link: each of its parts, where it leads to several nodes.
+pub(crate) fn link(injection: &Injection, parts: Vec<Link>) -> Aimed {
+    let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+    let thing = names.join(", ");
+    let parts = parts.into_iter().map(|part| link::Link::new(part, injection)).collect();
+    Aimed { thing, force: Box::new(link::Parts::new(parts)) }
 }
 
 /// What changes roles.

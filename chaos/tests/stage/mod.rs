@@ -38,10 +38,11 @@ impl Stage {
 
     /// One for a schedule whose nodes are only made ready for another one.
     pub fn prepared_for(planned: &[Planned], ready_for: &[Planned]) -> Self {
-        let roles: Vec<Role> = ["engine", "worker:1", "worker:2", "link:clients", "db.primary", "db.standby"]
-            .iter()
-            .map(|role| role.parse().unwrap())
-            .collect();
+        let roles: Vec<Role> =
+            ["engine", "worker:1", "worker:2", "link:clients", "link:clients.2", "db.primary", "db.standby"]
+                .iter()
+                .map(|role| role.parse().unwrap())
+                .collect();
         let scope = Scope { length: None, roles: &roles };
         let injections = schedule::draw(planned, 7, &scope).unwrap();
         let ready_for = schedule::draw(ready_for, 7, &scope).unwrap();

@@ -1,10 +1,9 @@
 //! Which of several nodes leads, asked at the instant at which a fault is due.
 
 use crate::clock;
-use crate::scenario::target::LEADER;
 use crate::target::conductor::{Conductor, json};
 use serde::Deserialize;
-use shakedown_chaos::role::Role;
+use shakedown_chaos::role::{LEADER, Role, part_of_link};
 use std::time::Duration;
 
 /// A database that was just made answers within seconds.
@@ -27,14 +26,20 @@ pub struct Health {
     pub position: u64,
 }
 
-/// Who `node:leader` is now among `nodes` (name and URL); `None` for other roles, and while nobody leads. Blocks.
+/// Who `node:leader`, or which part of a link `link:NAME.leader`, is now among `nodes` (name and URL); `None` for other roles,
+/// and while nobody leads. Blocks.
 pub fn cast(role: &Role, nodes: &[(String, String)]) -> Option<Role> {
-    if !matches!(role, Role::Node(name) if name == LEADER) {
-        return None;
-    }
+    let link = match role {
+        Role::Node(name) if name == LEADER => None,
+        Role::Link(name) => Some(part_of_link(name).filter(|(_, part)| *part == LEADER)?.0),
+        _ => return None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    let leader = nodes.iter().find(|(_, url)| runtime.block_on(leads(url)))?;
-    Some(Role::Node(leader.0.clone()))
+    let at = nodes.iter().position(|(_, url)| runtime.block_on(leads(url)))?;
+    Some(match link {
+        Some(link) => Role::Link(format!("{link}.{}", at + 1)),
+        None => Role::Node(nodes[at].0.clone()),
+    })
 }
 
 /// Returns when one of the nodes leads and all others follow it: a request may go to any of them.

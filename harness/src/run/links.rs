@@ -9,7 +9,7 @@ use crate::scenario::validate::drill::{CLIENTS, WORKERS};
 use crate::target::conductor::Conductor;
 use anyhow::Context as _;
 use shakedown_chaos::probe::Probe;
-use shakedown_chaos::role::Role;
+use shakedown_chaos::role::{Role, part_of_link};
 use shakedown_chaos::substrate::link::Link;
 use shakedown_chaos::substrate::local::{Local, Ready, Spec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,18 +39,13 @@ pub async fn make(
     for entry in named {
         let address = adopt(cast, entry.clone()).await?;
         if OURS.contains(&entry.name.as_str()) {
-            bases.insert(entry.name.clone(), target.base_at(address));
+            bases.insert(entry.name.clone(), target.base_at(&[address]));
         }
     }
     let wanted = wanted(&cast.local(), named);
-    if !wanted.is_empty() && target.base().contains(',') {
-        let why = "a link to the target leads to one node, and --target names several: who goes through it could not go on \
-                   with another; name one, or a proxy before them all by [[link]]";
-        return Err(anyhow::anyhow!(why)).blame_input();
-    }
     if !wanted.is_empty() {
         let own = own(cast, target, wanted, directory).await?;
-        bases.extend(own.into_iter().map(|(name, address)| (name, target.base_at(address))));
+        bases.extend(own.into_iter().map(|(name, addresses)| (name, target.base_at(&addresses))));
     }
     Ok(bases)
 }
@@ -68,15 +63,13 @@ async fn adopt(cast: &Cast, entry: LinkEntry) -> Result<SocketAddr> {
     tokio::task::spawn_blocking(adopt).await.context("the task that asks for a proxy panicked")?.blame_input()
 }
 
-/// The links that faults are on and nobody has.
+/// The links that faults are on, as a whole or in part, and nobody has.
 fn wanted(local: &Local, named: &[LinkEntry]) -> BTreeSet<String> {
-    let of = |role: &Role| match role {
-        Role::Link(name)
-            if OURS.contains(&name.as_str()) && named.iter().all(|entry| entry.name != *name) =>
-        {
-            Some(name.clone())
-        }
-        _ => None,
+    let of = |role: &Role| {
+        let Role::Link(name) = role else { return None };
+        let whole = part_of_link(name).map_or(name.as_str(), |(whole, _)| whole);
+        let is_ours = OURS.contains(&whole) && named.iter().all(|entry| entry.name != whole);
+        is_ours.then(|| whole.to_owned())
     };
     local.planned().iter().filter_map(|injection| of(&injection.on)).collect()
 }
@@ -103,22 +96,27 @@ pub async fn start_proxy(cast: &Cast, directory: &Directory) -> anyhow::Result<(
     Ok(())
 }
 
-/// Links through a proxy of the run's own.
+/// Links through a proxy of the run's own: one, or where the target has several nodes one to each.
 async fn own(
     cast: &Cast,
     target: &Conductor,
     wanted: BTreeSet<String>,
     directory: &Directory,
-) -> Result<BTreeMap<String, SocketAddr>> {
-    let (local, at) = (cast.local(), target.authority());
+) -> Result<BTreeMap<String, Vec<SocketAddr>>> {
+    let (local, nodes) = (cast.local(), target.authorities());
     let probe = Probe::http(&format!("{}/health", target.path()));
     start_proxy(cast, directory).await?;
     let make = move || {
-        let upstream = at.to_socket_addrs().ok().and_then(|mut found| found.next());
-        let upstream = upstream.with_context(|| format!("{at} is no address that a link can lead to"))?;
+        let to = |(at, name): (&String, String)| {
+            let upstream = at.to_socket_addrs().ok().and_then(|mut found| found.next());
+            let upstream = upstream.with_context(|| format!("{at} is no address that a link can lead to"))?;
+            anyhow::Ok(local.add_link(&name, upstream, Some(probe.clone()))?)
+        };
         let link = |name: String| {
-            let address = local.add_link(&name, upstream, Some(probe.clone()))?;
-            anyhow::Ok((name, address))
+            let part =
+                |number: usize| if nodes.len() > 1 { format!("{name}.{number}") } else { name.clone() };
+            let addresses = nodes.iter().zip((1..).map(part)).map(to).collect::<anyhow::Result<Vec<_>>>()?;
+            anyhow::Ok((name, addresses))
         };
         wanted.into_iter().map(link).collect::<anyhow::Result<_>>()
     };

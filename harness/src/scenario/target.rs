@@ -66,5 +66,3 @@ pub const BLUE: &str = "blue";
 pub const GREEN: &str = "green";
 /// Name of the engine's only node; of several the beginning of their names.
 pub const ENGINE: &str = "engine";
-/// Whichever of several nodes leads when a fault is due: `node:leader`.
-pub const LEADER: &str = "leader";

@@ -74,19 +74,17 @@ impl Conductor {
         &self.base
     }
 
-    /// The same server as seen at `address`, through a proxy.
-    pub fn base_at(&self, address: SocketAddr) -> String {
-        format!("http://{address}{}/api", self.path())
+    /// The same server as seen through proxies, one before each of its nodes.
+    pub fn base_at(&self, addresses: &[SocketAddr]) -> String {
+        let path = self.path();
+        let bases: Vec<String> =
+            addresses.iter().map(|address| format!("http://{address}{path}/api")).collect();
+        bases.join(",")
     }
 
-    /// Where the server is: host and port.
-    pub fn authority(&self) -> String {
-        let rest = self.nodes.roots[0].trim_start_matches("http://");
-        let host = rest.split('/').next().unwrap_or(rest);
-        // Without brackets only an IPv4 address or a name has no colon.
-        let has_port =
-            host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-        if has_port { host.to_owned() } else { format!("{host}:80") }
+    /// Where its nodes are: host and port of each.
+    pub fn authorities(&self) -> Vec<String> {
+        self.nodes.roots.iter().map(|root| authority(root)).collect()
     }
 
     /// What stands before `/api` and `/health` in paths: `/conductor` of `http://host/conductor/api`.
@@ -255,6 +253,15 @@ impl Conductor {
             tries += 1;
         }
     }
+}
+
+/// Host and port of a URL.
+fn authority(root: &str) -> String {
+    let rest = root.trim_start_matches("http://");
+    let host = rest.split('/').next().unwrap_or(rest);
+    // Without brackets only an IPv4 address or a name has no colon.
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    if has_port { host.to_owned() } else { format!("{host}:80") }
 }
 
 /// The URL of a node without `/api`.

@@ -1,5 +1,6 @@
 //! Faults of links: set on the proxy, read back, and looked at through the link by somebody who connects and asks.
 
+mod parts;
 mod recipe;
 
 use crate::clock;
@@ -10,6 +11,7 @@ use crate::proxy::client::{Connect, Control, ControlError, Cut};
 use crate::schedule::Injection;
 use crate::substrate::link::{Link as Target, block_on};
 use crate::substrate::{Doubt, Force, Known, Pen};
+pub(super) use parts::Parts;
 use recipe::{Recipe, Sight, answers};
 use std::time::Duration;
 

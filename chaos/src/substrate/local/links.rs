@@ -5,6 +5,7 @@ use super::super::link::{Link, LinkError};
 use super::{Local, NodeError, NodeSpec, Spec, Supervision};
 use crate::probe::Probe;
 use crate::proxy::client::NewProxy;
+use crate::role::part_of_link;
 use std::net::SocketAddr;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -94,9 +95,16 @@ impl Local {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn link(&self, name: &str) -> Result<Link, Unaimed> {
-        let found = self.links().all.iter().find(|link| link.name == name).cloned();
-        let nobody = || format!("there is no link {name:?}; run it where the target has that link");
-        found.ok_or_else(|| Unaimed::Nobody(nobody()))
+    /// The link of that name, or its parts: one to each of several nodes.
+    pub(super) fn parts_of(&self, name: &str) -> Result<Vec<Link>, Unaimed> {
+        let is_meant = |link: &&Link| {
+            link.name == name || part_of_link(&link.name).is_some_and(|(whole, _)| whole == name)
+        };
+        let found: Vec<Link> = self.links().all.iter().filter(is_meant).cloned().collect();
+        if found.is_empty() {
+            let nobody = format!("there is no link {name:?} now; run it where the target has that link");
+            return Err(Unaimed::Nobody(nobody));
+        }
+        Ok(found)
     }
 }

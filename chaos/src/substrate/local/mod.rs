@@ -288,7 +288,7 @@ impl Substrate for Local {
             return Ok(aimed);
         }
         match self.cast(&injection.on) {
-            Role::Link(name) => Ok(inject::link(injection, self.link(&name)?)),
+            Role::Link(name) => Ok(inject::link(injection, self.parts_of(&name)?)),
             _ => Ok(inject::local(injection, self.victims(injection)?)?),
         }
     }

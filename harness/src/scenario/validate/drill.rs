@@ -6,7 +6,7 @@ use crate::scenario::fault::{FaultEntry, duration};
 use crate::scenario::load::Mode;
 use crate::scenario::{Level, Scenario};
 use shakedown_chaos::fault::Fault;
-use shakedown_chaos::role::{Role, Which};
+use shakedown_chaos::role::{LEADER, Role, Which, part_of_link};
 use shakedown_chaos::schedule::{self, Scope};
 use shakedown_reports::plan::Stage;
 use std::time::Duration;
@@ -87,6 +87,13 @@ fn links(scenario: &Scenario) -> Result<(), Finding> {
         if scenario.database.is_some() && is_of_the_pair(&link.name) {
             let problem = format!(
                 "a link is called {:?}, as one of the database pair's own: choose another",
+                link.name
+            );
+            return refuse("name", &link.name, problem);
+        }
+        if let Some((whole, part)) = part_of_link(&link.name) {
+            let problem = format!(
+                "a link is called {:?}, which means part {part} of link {whole:?}: choose another name",
                 link.name
             );
             return refuse("name", &link.name, problem);
@@ -215,5 +222,16 @@ pub fn roles(scenario: &Scenario) -> Vec<Role> {
     }
     let named = scenario.link.iter().map(|link| link.name.as_str());
     roles.extend([CLIENTS, WORKERS].into_iter().chain(named).map(|link| Role::Link(link.to_owned())));
+    roles.extend([CLIENTS, WORKERS].into_iter().flat_map(|link| parts(scenario, link)));
     roles
+}
+
+/// A link to several nodes is one to each.
+fn parts(scenario: &Scenario, link: &str) -> Vec<Role> {
+    let nodes = scenario.engine.names().len() + scenario.engine.green_names().len();
+    if nodes < 2 {
+        return Vec::new();
+    }
+    let numbers = (1..=nodes).map(|number| number.to_string());
+    numbers.chain([LEADER.to_owned()]).map(|part| Role::Link(format!("{link}.{part}"))).collect()
 }

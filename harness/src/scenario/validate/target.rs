@@ -1,12 +1,11 @@
 //! What the target that a run starts for itself must fulfil.
 
-use super::drill::{CLIENTS, WORKERS};
 use super::{Finding, refuse};
 use crate::scenario::Scenario;
 use crate::scenario::fault::FaultEntry;
-use crate::scenario::target::{LEADER, Store};
+use crate::scenario::target::Store;
 use shakedown_chaos::fault::Fault;
-use shakedown_chaos::role::{Role, Seat};
+use shakedown_chaos::role::{LEADER, Role, Seat};
 
 /// More nodes than this only wait for each other.
 const MOST_NODES: u32 = 5;
@@ -26,7 +25,6 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
         return refuse("nodes", engine.nodes, problem.to_owned());
     }
     standby(scenario)?;
-    one_node_behind_a_link(scenario)?;
     if !(0.1..=60.0).contains(&engine.lease.seconds()) {
         let problem = "[engine] lease: accepted is 100 ms to 60 s".to_owned();
         return refuse("lease", engine.lease.seconds(), problem);
@@ -44,25 +42,6 @@ pub fn check(scenario: &Scenario) -> Result<(), Finding> {
             settings.check().or_else(|error| refuse("database", "", error.to_string()))
         }
         (None, Store::Sqlite) => Ok(()),
-    }
-}
-
-/// A proxy before the engine leads to one node: who goes through it could not go on with another.
-fn one_node_behind_a_link(scenario: &Scenario) -> Result<(), Finding> {
-    let engine = &scenario.engine;
-    let before = |fault: &&FaultEntry| matches!(&fault.on, Role::Link(name) if [CLIENTS, WORKERS].contains(&name.as_str()));
-    match scenario.fault.iter().find(before).filter(|_| engine.nodes + engine.green > 1) {
-        Some(fault) => {
-            let problem = format!(
-                "fault {:?} is on {}, which leads to one node, and there are {}: who goes through it could not go on with \
-                 another; use one node, or hurt the links of the database",
-                fault.name,
-                fault.on,
-                engine.nodes + engine.green
-            );
-            refuse("name", &fault.name, problem)
-        }
-        None => Ok(()),
     }
 }
 
