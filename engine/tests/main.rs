@@ -10,6 +10,7 @@ mod conformance;
 mod family;
 mod faults;
 mod keeping;
+mod keys;
 mod laws;
 mod metrics;
 mod populations;

@@ -7,14 +7,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shakedown_engine::api::problem::NOT_LEADING;
 use shakedown_engine::api::{Api, routes};
-use shakedown_engine::archive::{Archive, ArchiveError, MemoryArchive, Page, Query, Recovered, Slice};
-use shakedown_engine::machine::id::WorkflowId;
-use shakedown_engine::machine::workflow::Workflow;
+use shakedown_engine::archive::{Archive, MemoryArchive};
 use shakedown_engine::store::{AppendError, Apply, Memory, Sqlite, Store, StoreError, Synchronous};
-use shakedown_engine::writer::{self, Handle, Writer, WriterError};
-use std::collections::VecDeque;
+use shakedown_engine::writer::{Handle, Writer, WriterError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use tower::ServiceExt;
 
@@ -66,69 +63,6 @@ impl Store for Moody {
 
     fn is_shared(&self) -> bool {
         self.mood.load(Ordering::SeqCst) >= TAKEN
-    }
-}
-
-/// An archive that counts how often it is asked for keys, and can be kept from answering.
-#[derive(Default)]
-struct Asked {
-    archive: MemoryArchive,
-    is_away: bool,
-    times: AtomicUsize,
-}
-
-impl Archive for Asked {
-    fn keyed(&self, asked: &[(&str, &str)]) -> Result<Vec<Option<WorkflowId>>, ArchiveError> {
-        self.times.fetch_add(1, Ordering::SeqCst);
-        if self.is_away {
-            return Err(ArchiveError::Away { path: "planted".into(), why: "planted".into() });
-        }
-        self.archive.keyed(asked)
-    }
-
-    fn save(&self, slice: &Slice) -> Result<(), ArchiveError> {
-        self.archive.save(slice)
-    }
-
-    fn sync(&self) -> Result<(), ArchiveError> {
-        self.archive.sync()
-    }
-
-    fn prune(&self, ended_before: u64, at_most: usize) -> Result<usize, ArchiveError> {
-        self.archive.prune(ended_before, at_most)
-    }
-
-    fn load(&self, id: WorkflowId) -> Result<Option<Workflow>, ArchiveError> {
-        self.archive.load(id)
-    }
-
-    fn recover(&self, running: &mut dyn FnMut(Workflow)) -> Result<Recovered, ArchiveError> {
-        self.archive.recover(running)
-    }
-
-    fn search(&self, query: &Query) -> Result<Page, ArchiveError> {
-        self.archive.search(query)
-    }
-}
-
-/// A journal whose lead wants to be proven after each request.
-struct Held(Memory);
-
-impl Store for Held {
-    fn append(&mut self, position: u64, frame: &[u8]) -> Result<(), AppendError> {
-        self.0.append(position, frame)
-    }
-
-    fn replay(&mut self, apply: &mut Apply<'_>) -> Result<u64, StoreError> {
-        self.0.replay(apply)
-    }
-
-    fn forget(&mut self, position: u64) {
-        self.0.forget(position);
-    }
-
-    fn has_time(&self) -> bool {
-        false
     }
 }
 
@@ -259,84 +193,6 @@ async fn what_was_surely_rolled_back_is_told_as_that_though_nothing_can_be_read_
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("nothing was changed"), "{body}");
     assert!(stage.writer.join().unwrap().is_err());
-}
-
-#[tokio::test]
-async fn a_start_whose_key_can_not_be_looked_up_now_may_be_tried_again() {
-    let archive = Arc::new(Asked { is_away: true, ..Asked::default() });
-    let opened = (Box::new(Memory::default()) as Box<dyn Store>, archive as _);
-    let stage = Stage::with(opened, Arc::default(), 1_000_000);
-    let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
-    assert_eq!(stage.ask("POST", "/api/metadata/workflow", def).await.0, 200);
-    let start = json!({"name": "w", "idempotencyKey": "k", "idempotencyStrategy": "RETURN_EXISTING"});
-    let (status, body) = stage.ask("POST", "/api/workflow", start).await;
-    assert_eq!(status, 503, "{body}");
-    assert!(body.contains("nothing was changed, try again"), "{body}");
-    assert_eq!(stage.start().await.0, 200, "without a key nothing is looked up");
-}
-
-#[tokio::test]
-async fn the_keys_of_a_batch_are_looked_up_in_one_go() {
-    let archive = Arc::new(Asked::default());
-    let opened = (Box::new(Memory::default()) as Box<dyn Store>, Arc::clone(&archive) as _);
-    let mut writer = Writer::by_hand(opened, Box::new(|| 1_000_000), None).unwrap();
-    let (handle, requests) = Handle::channel();
-    let routes = routes(Api { writer: handle, archive: archive.clone(), metrics: writer.metrics() });
-    let mut in_one_batch = async |path: &str, bodies: Vec<Value>| {
-        let asked = bodies.len();
-        let answers: Vec<_> = bodies
-            .into_iter()
-            .map(|body| {
-                let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
-                tokio::spawn(routes.clone().oneshot(request))
-            })
-            .collect();
-        let mut taken = VecDeque::new();
-        for _ in 0..10_000 {
-            tokio::task::yield_now().await;
-            taken.extend(requests.try_iter());
-            if taken.len() == asked {
-                break;
-            }
-        }
-        assert_eq!(taken.len(), asked);
-        writer.step(&mut taken).unwrap();
-        let mut ids = Vec::new();
-        for answer in answers {
-            let answer = answer.await.unwrap().unwrap();
-            assert_eq!(answer.status(), 200);
-            ids.push(answer.into_body().collect().await.unwrap().to_bytes());
-        }
-        ids
-    };
-    let def = json!({"name": "w", "tasks": [{"name": "a", "taskReferenceName": "t1"}]});
-    in_one_batch("/api/metadata/workflow", vec![def]).await;
-    let start = |n: usize| json!({"name": "w", "idempotencyKey": format!("k{}", n / 2), "idempotencyStrategy": "RETURN_EXISTING"});
-    let ids = in_one_batch("/api/workflow", (0..50).map(start).collect()).await;
-    assert_eq!(archive.times.load(Ordering::SeqCst), 1);
-    // Each key twice: who comes second gets what the first has started in this same batch.
-    ids.chunks(2).for_each(|pair| assert_eq!(pair[0], pair[1]));
-    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 25);
-    let again = in_one_batch("/api/workflow", (0..50).map(start).collect()).await;
-    assert_eq!(again, ids);
-    assert_eq!(archive.times.load(Ordering::SeqCst), 1, "memory knows all of them");
-}
-
-#[test]
-fn a_batch_ends_when_the_lead_wants_to_be_proven() {
-    let opened =
-        (Box::new(Held(Memory::default())) as Box<dyn Store>, Arc::new(MemoryArchive::default()) as _);
-    let mut writer = Writer::by_hand(opened, Box::new(|| 1_000_000), None).unwrap();
-    let (mut taken, _answers): (VecDeque<_>, Vec<_>) = (0..3)
-        .map(|_| {
-            let (to, answer) = tokio::sync::oneshot::channel();
-            (writer::Request::Check(to), answer)
-        })
-        .unzip();
-    for left in [2, 1, 0] {
-        writer.step(&mut taken).unwrap();
-        assert_eq!(taken.len(), left);
-    }
 }
 
 #[tokio::test]

@@ -126,9 +126,21 @@ impl<'a> Batch<'a> {
         let _ = self.decide(Command::FireTimers { limit });
     }
 
-    /// Looks at what these requests will need, all at once.
-    pub fn prepare<'r>(&mut self, requests: impl Iterator<Item = &'r Request>) {
-        self.keys.look_up(self.state, requests);
+    /// Looks at which requests are about to be taken: what they need is looked up together.
+    pub fn expect<'r>(&mut self, requests: impl Iterator<Item = &'r Request>) {
+        self.keys.expect(self.state, requests);
+    }
+
+    /// True when the archive need not be asked for it.
+    pub fn is_at_hand(&self, request: &Request) -> bool {
+        let command = match request {
+            Request::Decide(command, _) | Request::Watch(Watch { command, .. }) => command,
+            Request::UpdateAndPoll(asked) => &asked.command,
+            _ => return true,
+        };
+        let mut named = command.workflows().into_iter().chain(command.kin(self.state));
+        named.all(|id| self.is_in_memory(id))
+            && keys::unknown(self.state, command).is_none_or(|(name, key)| self.keys.is_settled(name, key))
     }
 
     pub fn take(&mut self, request: Request) {
@@ -344,9 +356,14 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Whether it is there, or known to be gone.
+    fn is_in_memory(&self, id: WorkflowId) -> bool {
+        self.state.workflow(id).is_some() || self.state.removed().contains(&id)
+    }
+
     /// A workflow that ended and left memory comes back from the archive.
     fn read_back(&mut self, id: WorkflowId) -> Result<(), ArchiveError> {
-        if self.state.workflow(id).is_some() || self.state.removed().contains(&id) {
+        if self.is_in_memory(id) {
             return Ok(());
         }
         let old = |old: &Workflow| old.status.is_terminal() && old.ended_at < self.kept_since;

@@ -236,13 +236,14 @@ impl Writer {
             batch.fire_timers(TIMERS);
         }
         batch.settle();
-        batch.prepare(taken.iter());
+        batch.expect(taken.iter());
         while batch.has_room()
             && let Some(request) = taken.pop_front()
         {
             batch.take(request);
-            // What is read back for a batch may be slow to come, and its append renews the lead.
-            if !self.store.has_time() {
+            // What is read back for a batch may be slow to come, and its append renews the lead. What was read for it is
+            // used up first: the next batch would have to ask again.
+            if !self.store.has_time() && taken.front().is_some_and(|next| !batch.is_at_hand(next)) {
                 break;
             }
         }
