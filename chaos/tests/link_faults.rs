@@ -7,8 +7,10 @@ use shakedown_chaos::fault::{Fault, PartitionStyle};
 use shakedown_chaos::ledger::{Account, Ledger};
 use shakedown_chaos::probe::Probe;
 use shakedown_chaos::proxy::client::Control;
+use shakedown_chaos::schedule::{Planned, Trigger};
 use shakedown_chaos::substrate::link::Link;
 use shakedown_chaos::substrate::local::{Local, Ready, Spec};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,10 @@ fn linked(fault: Fault) -> (Stage, SocketAddr) {
 
 /// The same with several links.
 fn linked_by(names: &[&str], fault: Fault, on: &str) -> (Stage, Vec<SocketAddr>) {
-    let stage = Stage::new(&[now(fault, on, None)]);
+    linked_on(Stage::new(&[now(fault, on, None)]), names)
+}
+
+fn linked_on(stage: Stage, names: &[&str]) -> (Stage, Vec<SocketAddr>) {
     let node = stage.local.add_node(dummy(stage.folder.path(), "engine", "engine")).unwrap();
     let proxy = Spec {
         name: "proxy".to_owned(),
@@ -58,6 +63,15 @@ fn hurt(fault: Fault, during: impl FnOnce(&Stage, SocketAddr)) -> (String, Strin
 
 fn connects(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+}
+
+/// Somebody behind it answers, soon.
+fn carries(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) else {
+        return false;
+    };
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    stream.write_all(b"time\n").is_ok() && stream.read(&mut [0]).is_ok_and(|bytes| bytes == 1)
 }
 
 #[test]
@@ -102,6 +116,55 @@ fn where_one_part_can_not_be_hurt_the_others_are_healed() {
     assert!(stage.phases().contains(&Phase::NotApplied), "{:?}", stage.phases());
     assert!(connects(addresses[0]), "it was hurt, and is healed");
     assert!(!connects(addresses[1]), "somebody else's is left alone");
+}
+
+#[test]
+fn a_part_has_one_fault_of_a_kind_at_a_time_as_the_whole_has() {
+    let fault = |name: &str, on: &str| {
+        let trigger = Trigger::Event { name: name.to_owned(), nth_from: 1, nth_to: 1 };
+        Planned { name: name.to_owned(), trigger, ..now(Fault::HalfOpen {}, on, None) }
+    };
+    let planned = [fault("whole", "link:clients"), fault("part", "link:clients.2")];
+    let (stage, _) = linked_on(Stage::new(&planned), &["clients.1", "clients.2"]);
+    let drill = stage.play();
+    drill.feed("whole");
+    until("the whole is hurt", || stage.phases().contains(&Phase::Applied));
+    drill.feed("part");
+    until("the part is refused", || stage.phases().contains(&Phase::NotApplied));
+    let refused = stage.fault(Phase::NotApplied);
+    assert_eq!((&*refused.fault, refused.node.as_deref()), ("part", Some("clients.2")));
+    assert!(refused.evidence.contains("half_open too, is in force on clients.2"), "{}", refused.evidence);
+    assert_eq!(drill.finish(), []);
+}
+
+#[test]
+fn a_part_that_does_not_come_back_keeps_no_other_one_hurt() {
+    let (stage, addresses) = linked_by(&["clients.1", "clients.2"], Fault::HalfOpen {}, "link:clients");
+    let control = Control::new(&stage.local.proxy_control().unwrap()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let set = |enabled: bool| runtime.block_on(control.set_enabled("clients.1", enabled)).unwrap();
+    let drill = stage.play();
+    until("it is tried", || stage.phases().len() >= 2);
+    stage.fault(Phase::Applied);
+    set(false);
+    let healing = std::thread::spawn(move || drill.finish());
+    until("the second carries again", || carries(addresses[1]));
+    assert!(!stage.phases().contains(&Phase::Healed), "the first is still looked at: {:?}", stage.phases());
+    set(true);
+    assert_eq!(healing.join().unwrap(), []);
+    stage.fault(Phase::Healed);
+}
+
+#[test]
+fn a_link_is_healed_also_when_nobody_is_left_behind_it() {
+    let (stage, _) = linked_by(&["clients.1", "clients.2"], Fault::HalfOpen {}, "link:clients");
+    let drill = stage.play();
+    until("it is tried", || stage.phases().len() >= 2);
+    stage.fault(Phase::Applied);
+    stage.local.find("engine").unwrap().fell().unwrap();
+    assert_eq!(drill.finish(), []);
+    let healed = stage.fault(Phase::Healed).evidence;
+    assert_eq!(healed.matches("answers nobody: the connect is refused there").count(), 2, "{healed}");
 }
 
 #[test]

@@ -29,18 +29,21 @@ struct Hold {
 }
 
 impl Holds {
-    /// Takes a thing for an injection, and tells whether it had to wait; one that passes by itself needs none, unless it
-    /// takes turns.
+    /// Takes things for an injection, all or none, and tells whether it had to wait; one that passes by itself needs none,
+    /// unless it takes turns.
     ///
     /// # Errors
-    /// Another one of its kind has it, in words.
-    pub(super) fn take(&self, injection: &Injection, thing: &str) -> Result<bool, String> {
+    /// Another one of its kind has one of them, in words.
+    pub(super) fn take(&self, injection: &Injection, things: &[String]) -> Result<bool, String> {
         if !is_held(injection) {
             return Ok(false);
         }
-        let (kind, key) = (injection.fault.kind(), key(injection, thing));
+        let kind = injection.fault.kind();
         let (mut held, mut waited) = (self.lock(), false);
-        while let Some(hold) = held.get(&key) {
+        let in_the_way =
+            |held: &BTreeMap<Key, Hold>, thing: &&String| held.contains_key(&key(injection, thing));
+        while let Some(thing) = things.iter().find(|thing| in_the_way(&held, thing)) {
+            let hold = &held[&key(injection, thing)];
             if hold.over_ns > clock::after(SOON) {
                 return Err(format!(
                     "{}, a {kind} too, is in force on {thing}, or was not healed; healing one would end the other",
@@ -50,37 +53,42 @@ impl Holds {
             waited = true;
             held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
-        let by = format!("{} ({})", injection.name, injection.injection);
-        held.insert(key, Hold { by, over_ns: over_ns(injection, clock::now_ns()) });
+        let (by, over_ns) =
+            (format!("{} ({})", injection.name, injection.injection), over_ns(injection, clock::now_ns()));
+        held.extend(things.iter().map(|thing| (key(injection, thing), Hold { by: by.clone(), over_ns })));
         Ok(waited)
     }
 
     /// It is in force since then.
-    pub(super) fn applied(&self, injection: &Injection, thing: &str, at_ns: u64) {
-        self.change(injection, thing, over_ns(injection, at_ns));
+    pub(super) fn applied(&self, injection: &Injection, things: &[String], at_ns: u64) {
+        self.change(injection, things, over_ns(injection, at_ns));
     }
 
     /// It is being healed.
-    pub(super) fn healing(&self, injection: &Injection, thing: &str) {
-        self.change(injection, thing, 0);
+    pub(super) fn healing(&self, injection: &Injection, things: &[String]) {
+        self.change(injection, things, 0);
     }
 
     /// It is known to be undone, or, if not, in force for ever.
-    pub(super) fn over(&self, injection: &Injection, thing: &str, undone: bool) {
+    pub(super) fn over(&self, injection: &Injection, things: &[String], undone: bool) {
         if undone && is_held(injection) {
-            self.lock().remove(&key(injection, thing));
+            let mut held = self.lock();
+            things.iter().for_each(|thing| drop(held.remove(&key(injection, thing))));
             self.changed.notify_all();
         } else {
-            self.change(injection, thing, u64::MAX);
+            self.change(injection, things, u64::MAX);
         }
     }
 
-    fn change(&self, injection: &Injection, thing: &str, over_ns: u64) {
+    fn change(&self, injection: &Injection, things: &[String], over_ns: u64) {
         if !is_held(injection) {
             return;
         }
-        if let Some(hold) = self.lock().get_mut(&key(injection, thing)) {
-            hold.over_ns = over_ns;
+        let mut held = self.lock();
+        for thing in things {
+            if let Some(hold) = held.get_mut(&key(injection, thing)) {
+                hold.over_ns = over_ns;
+            }
         }
         self.changed.notify_all();
     }

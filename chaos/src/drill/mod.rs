@@ -162,7 +162,7 @@ impl Stagehand {
             self.tell(injection, Phase::Missed, clock::now_ns(), None, evidence);
             return;
         }
-        let Aimed { thing, mut force } = match self.substrate.aim(injection) {
+        let Aimed { things, mut force } = match self.substrate.aim(injection) {
             Ok(aimed) => aimed,
             Err(why) => {
                 let phase = if matches!(why, Unaimed::NotRun(_)) { Phase::NotRun } else { Phase::Missed };
@@ -170,7 +170,8 @@ impl Stagehand {
                 return;
             }
         };
-        let waited = match self.holds.take(injection, &thing) {
+        let thing = things.join(", ");
+        let waited = match self.holds.take(injection, &things) {
             Ok(waited) => waited,
             Err(why) => {
                 self.tell(injection, Phase::NotApplied, clock::now_ns(), Some(&thing), why);
@@ -182,12 +183,13 @@ impl Stagehand {
             let evidence = "the end came before another one of its kind was healed".to_owned();
             self.tell(injection, Phase::Missed, clock::now_ns(), Some(&thing), evidence);
         }
-        let undone = too_late || self.act(injection, &thing, force.as_mut());
-        self.holds.over(injection, &thing, undone);
+        let undone = too_late || self.act(injection, &things, force.as_mut());
+        self.holds.over(injection, &things, undone);
     }
 
     /// An injection that is due; tells whether it is known to be undone.
-    fn act(&self, injection: &Injection, thing: &str, force: &mut dyn Force) -> bool {
+    fn act(&self, injection: &Injection, things: &[String], force: &mut dyn Force) -> bool {
+        let thing = &*things.join(", ");
         // Until it is known to be in force: it may have to be applied and undone first, and nobody else must undo it
         // in the meantime.
         let within = may_last(injection).map(|lasts| lasts.saturating_add(injection.fault.takes()));
@@ -208,10 +210,10 @@ impl Stagehand {
         let applied = applied.unwrap_or_else(|_| Err(panicked()));
         act.came(Phase::Applied, Phase::NotApplied, &applied);
         if let Ok(known) = &applied {
-            self.holds.applied(injection, thing, known.at_ns);
+            self.holds.applied(injection, things, known.at_ns);
             act.wait(known.at_ns, force);
         }
-        self.holds.healing(injection, thing);
+        self.holds.healing(injection, things);
         self.tell(injection, Phase::Healing, clock::now_ns(), Some(thing), String::new());
         let healed = match catch_unwind(AssertUnwindSafe(|| force.heal())) {
             Ok(Ok(known)) => Ok(known),

@@ -30,25 +30,24 @@ use std::time::Duration;
 /// The user's own commands; `None` when the fault is another one. They go anywhere.
 pub(crate) fn command(injection: &Injection) -> Option<Aimed> {
     let force = command::Command::of(injection)?;
-    Some(Aimed { thing: injection.on.to_string(), force: Box::new(force) })
+    Some(Aimed { things: vec![injection.on.to_string()], force: Box::new(force) })
 }
 
 /// What hurts a link: each of its parts, where it leads to several nodes.
 pub(crate) fn link(injection: &Injection, parts: Vec<Link>) -> Aimed {
-    let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-    let thing = names.join(", ");
+    let things = parts.iter().map(|part| part.name.clone()).collect();
     let parts = parts.into_iter().map(|part| link::Link::new(part, injection)).collect();
-    Aimed { thing, force: Box::new(link::Parts::new(parts)) }
+    Aimed { things, force: Box::new(link::Parts::new(parts)) }
 }
 
 /// What changes roles.
 pub(crate) fn switchover(injection: &Injection, switch: Arc<dyn Switch>) -> Aimed {
-    Aimed { thing: injection.on.to_string(), force: Box::new(switchover::Switchover::new(switch)) }
+    Aimed { things: vec![injection.on.to_string()], force: Box::new(switchover::Switchover::new(switch)) }
 }
 
 /// What takes a backup.
 pub(crate) fn backup(injection: &Injection, keepers: Vec<Arc<dyn Keeper>>) -> Aimed {
-    Aimed { thing: injection.on.to_string(), force: Box::new(backup::Backup::new(keepers)) }
+    Aimed { things: vec![injection.on.to_string()], force: Box::new(backup::Backup::new(keepers)) }
 }
 
 /// What destroys data and puts the latest backup in its place.
@@ -57,7 +56,7 @@ pub(crate) fn restore(
     keepers: Vec<Arc<dyn Keeper>>,
     clients: Vec<Arc<Supervised>>,
 ) -> Aimed {
-    Aimed { thing: injection.on.to_string(), force: Box::new(restore::Restore::new(keepers, clients)) }
+    Aimed { things: vec![injection.on.to_string()], force: Box::new(restore::Restore::new(keepers, clients)) }
 }
 
 /// What hurts nodes that are child processes of ours.
@@ -65,8 +64,7 @@ pub(crate) fn restore(
 /// # Errors
 /// This machine can't do it.
 pub(crate) fn local(injection: &Injection, nodes: Vec<Arc<Supervised>>) -> Result<Aimed, NotRun> {
-    let names: Vec<&str> = nodes.iter().map(|node| node.spec().spec.name.as_str()).collect();
-    let thing = names.join(", ");
+    let things: Vec<String> = nodes.iter().map(|node| node.spec().spec.name.clone()).collect();
     let Some(node) = nodes.first().cloned() else {
         return Err(NotRun::new("there is nobody to hurt", "name a role that the target has"));
     };
@@ -96,7 +94,7 @@ pub(crate) fn local(injection: &Injection, nodes: Vec<Arc<Supervised>>) -> Resul
         Fault::Corrupt { file, bytes } => {
             let data = node.spec().data.clone().ok_or_else(|| {
                 NotRun::new(
-                    format!("{thing} keeps no data in a folder of its own"),
+                    format!("{} keeps no data in a folder of its own", node.spec().spec.name),
                     "give the node a folder for it",
                 )
             })?;
@@ -107,7 +105,7 @@ pub(crate) fn local(injection: &Injection, nodes: Vec<Arc<Supervised>>) -> Resul
             return Err(NotRun::new(reason, "use another fault"));
         }
     };
-    Ok(Aimed { thing, force })
+    Ok(Aimed { things, force })
 }
 
 /// The node's process; a node that is away can't be hurt.

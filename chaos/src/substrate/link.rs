@@ -15,6 +15,8 @@ pub struct Link {
     pub proxy: String,
     /// Where clients connect, as seen from here.
     pub address: SocketAddr,
+    /// Where it leads, when that can be reached from here without it.
+    pub upstream: Option<SocketAddr>,
     /// What is asked through it to see what a fault does; without one, only the server's word counts.
     pub probe: Option<Probe>,
     /// The server ends with this process, and all that it does to connections with it.
@@ -54,7 +56,8 @@ impl Link {
         let made = block_on(Control::new(control)?.create(new))?;
         let (name, control, proxy) = (new.name.clone(), control.to_owned(), made.name);
         let address = resolve(&name, &made.listen)?;
-        Ok(Self { name, control, proxy, address, probe, ends_with_us: true })
+        let upstream = new.upstream.parse().ok();
+        Ok(Self { name, control, proxy, address, upstream, probe, ends_with_us: true })
     }
 
     /// Takes a proxy that is there, on somebody else's server. `address` is where clients connect, where that can't be
@@ -73,7 +76,7 @@ impl Link {
         let told = address.map_or_else(|| beside(control, &shown.listen), str::to_owned);
         let (name, control, proxy) = (name.to_owned(), control.to_owned(), proxy.to_owned());
         let address = resolve(&name, &told)?;
-        Ok(Self { name, control, proxy, address, probe, ends_with_us: false })
+        Ok(Self { name, control, proxy, address, upstream: None, probe, ends_with_us: false })
     }
 }
 

@@ -35,8 +35,8 @@ pub trait Substrate: Send + Sync {
 
 /// Somebody whom a fault is about to hurt.
 pub struct Aimed {
-    /// The node or link, or several, separated by commas.
-    pub thing: String,
+    /// The nodes or links.
+    pub things: Vec<String>,
     /// What hurts it.
     pub force: Box<dyn Force>,
 }

@@ -6,11 +6,11 @@ mod recipe;
 use crate::clock;
 use crate::fault::Fault;
 use crate::ledger::Undo;
-use crate::probe::{self, Probe, Seen};
+use crate::probe::{self, Seen};
 use crate::proxy::client::{Connect, Control, ControlError, Cut};
 use crate::schedule::Injection;
 use crate::substrate::link::{Link as Target, block_on};
-use crate::substrate::{Doubt, Force, Known, Pen};
+use crate::substrate::{Doubt, Known, Pen};
 pub(super) use parts::Parts;
 use recipe::{Recipe, Sight, answers};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long nothing must be answered for silence to be known, at least.
 const SILENCE: Duration = Duration::from_millis(300);
-/// How long a healed link has to answer again: a node behind it may be on its way up.
+/// How long healed links have to answer again, all parts of one together.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) struct Link {
@@ -81,24 +81,7 @@ impl Link {
         Err(Doubt::new(format!("the proxy has it, but through the link {seen} (before: {before})")))
     }
 
-    fn back(&self, probe: &Probe) -> Result<Seen, Doubt> {
-        let deadline = clock::after(BACK_WITHIN);
-        loop {
-            let seen = probe::look(self.target.address, probe, PATIENCE);
-            if answers(seen) {
-                return Ok(seen);
-            }
-            if clock::until(deadline).is_zero() {
-                return Err(Doubt::new(format!(
-                    "the proxy has no fault any more, but through the link {seen} for {BACK_WITHIN:?}"
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Force for Link {
+    /// Sets it, and sees what it does.
     fn apply(&mut self, pen: &Pen<'_>) -> Result<Known, Doubt> {
         let control = Control::new(&self.target.control).map_err(doubt)?;
         let recipe = self.plan(&control)?;
@@ -121,17 +104,36 @@ impl Force for Link {
         Ok(Known { at_ns, evidence: format!("proxy {} has it; {seen}", self.target.proxy) })
     }
 
-    fn heal(&mut self) -> Result<Known, Doubt> {
-        let undone = match &self.undo {
-            Some(undo) => undo.carry_out().map_err(Doubt::new)?,
-            None => "nothing was set".to_owned(),
+    /// Takes it back, and reads that back from the proxy.
+    fn undo(&self) -> Result<String, Doubt> {
+        match &self.undo {
+            Some(undo) => undo.carry_out().map_err(Doubt::new),
+            None => Ok("nothing was set".to_owned()),
+        }
+    }
+
+    /// Sees that what answered before answers again, until the deadline. A node that answers nobody is not the link's
+    /// doing: it was ended, or stands by.
+    fn see_back(&self, deadline_ns: u64) -> Result<String, Doubt> {
+        let Some(probe) = self.target.probe.as_ref().filter(|_| self.answered) else {
+            return Ok(String::new());
         };
-        let at_ns = clock::now_ns();
-        let evidence = match &self.target.probe {
-            Some(probe) if self.answered => format!("{undone}; through the link: {}", self.back(probe)?),
-            _ => undone,
-        };
-        Ok(Known { at_ns, evidence })
+        loop {
+            let seen = probe::look(self.target.address, probe, PATIENCE);
+            if answers(seen) {
+                return Ok(format!("; through the link: {seen}"));
+            }
+            let there = self.target.upstream.map(|node| probe::look(node, probe, PATIENCE));
+            if let Some(there) = there.filter(|there| !answers(*there)) {
+                return Ok(format!("; the node behind the link answers nobody: {there} there"));
+            }
+            if clock::until(deadline_ns).is_zero() {
+                return Err(Doubt::new(format!(
+                    "the proxy has no fault any more, but through the link {seen} for {BACK_WITHIN:?}"
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -184,6 +186,7 @@ mod tests {
                 control: String::new(),
                 proxy: "clients".to_owned(),
                 address: ([127, 0, 0, 1], 0).into(),
+                upstream: None,
                 probe: None,
                 ends_with_us: true,
             };
