@@ -52,7 +52,8 @@ fn scenarios_that_can_not_be_are_refused_with_what_would_do() {
     let on = |link: &str| fault("fault = \"half_open\"", link, "at = \"1 s\"\nlasts = \"500 ms\"");
     let there_are = ["there is none", "link:clients.2", "link:clients.leader", "link:workers.1"];
     refused(&two, &on("link:clients.3"), &there_are);
-    refused("", &on("link:clients.leader"), &["link:clients.leader", "there is none"]);
+    refused("", &on("link:clients.leader"), &["link:clients.leader", "the number of nodes here is 1"]);
+    refused("", &on("link:clients.2"), &["link:clients.2", "[engine] nodes = 2"]);
     let both = [on("link:clients"), on("link:clients.1").replace("cut", "again")].concat();
     refused(&two, &both, &["\"cut\"", "\"again\"", "could both be in force"]);
     let named = "[[link]]\nname = \"db\"\ntoxiproxy = \"http://127.0.0.1:9\"\nproxy = \"p\"\n";

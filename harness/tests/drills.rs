@@ -207,6 +207,38 @@ fn links_to_somebody_elses_server_are_hurt_through_a_proxy_of_ours() {
 }
 
 #[test]
+fn links_to_several_nodes_of_somebody_elses_are_hurt_one_by_one() {
+    let slow = |on: &str| {
+        let slow = fault("fault = \"latency\", latency_ms = 5", on, "at = \"600 ms\"\nlasts = \"400 ms\"");
+        folder(&scenario(20, 2, &slow))
+    };
+    // Two servers that know nothing of each other will do: the second is asked when the first does not answer.
+    let homes = [tempdir().unwrap(), tempdir().unwrap()];
+    let [(_first, one), (_second, other)] = homes.each_ref().map(|home| engine(home.path()));
+    let both = format!("http://{one},http://{other}/api");
+    let run = |on: &str| {
+        let folder = slow(on);
+        let ended = shakedown(folder.path(), &["run", "drill.toml", "--target", &both]);
+        let run = run_directory(folder.path()).unwrap_or_else(|| panic!("{ended:#?}"));
+        (phases(&run), drill::records(&run, "fault").pop().unwrap())
+    };
+    let (phases, told) = run("link:clients.2");
+    assert_eq!(phases, ["intended", "applied", "healing", "healed"], "{told}");
+    assert_eq!(told["node"], "clients.2");
+    // A server that is alone does not say that it leads.
+    let (phases, told) = run("link:clients.leader");
+    assert_eq!(phases, ["missed"], "{told}");
+    assert!(told["evidence"].as_str().unwrap().contains("nobody leads now"), "{told}");
+    for (on, target, nodes) in
+        [("link:clients.3", &*both, 2), ("link:clients.leader", "http://127.0.0.1:9", 1)]
+    {
+        let here = format!("the number of nodes here is {nodes}");
+        let args = ["run", "drill.toml", "--target", target];
+        shakedown(slow(on).path(), &args).expect(4, &["\"cut\"", on, &here, "--target URL,URL"]);
+    }
+}
+
+#[test]
 fn links_through_proxies_that_are_there_are_taken_in() {
     let cut =
         fault("fault = \"latency\", latency_ms = 30", "link:clients", "at = \"600 ms\"\nlasts = \"400 ms\"");
@@ -226,6 +258,8 @@ fn links_through_proxies_that_are_there_are_taken_in() {
     let args = ["run", "drill.toml", "--target", &target];
     let missing = folder(&scenario(20, 2, &(link("back") + &cut)));
     shakedown(missing.path(), &args).expect(4, &["back", &api.to_string()]);
+    let in_part = folder(&scenario(20, 2, &(link("front") + &cut.replace("link:clients", "link:clients.1"))));
+    shakedown(in_part.path(), &args).expect(4, &["there is none", "link:clients, ", "link:workers.1"]);
     let there = folder(&scenario(20, 2, &(link("front") + &cut)));
     let ended = shakedown(there.path(), &args);
     let run = run_directory(there.path()).unwrap_or_else(|| panic!("{ended:#?}"));

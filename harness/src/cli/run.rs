@@ -11,9 +11,9 @@ use crate::scenario::catalogue::{self, Origin};
 use crate::scenario::load::Mode;
 use crate::scenario::speed::Speed;
 use crate::scenario::suite::{Member, QUICK, parse as parse_suite};
-use crate::scenario::validate::drill::not_on_a_server_of_others;
+use crate::scenario::validate::drill::{not_on_a_server_of_others, on_no_node};
 use crate::scenario::{Scenario, overrides, read};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use shakedown_chaos::substrate::database::Database;
 use shakedown_reports::exit_code;
 use std::path::{Path, PathBuf};
@@ -207,7 +207,7 @@ fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, O
     let mut scenario = overrides::apply(scenario, &args.set)?;
     scenario.seed = seed.unwrap_or(scenario.seed);
     scenario.speed = args.speed.map_or(scenario.speed, Speed::Factor);
-    let elsewhere = args.target.as_ref().and_then(|_| not_on_a_server_of_others(&scenario));
+    let elsewhere = elsewhere(&scenario, args.target.as_deref()).map_err(|why| anyhow!("{name}: {why}"))?;
     let green = green(args);
     let lacks = lacks(&scenario, green.as_deref()).or(elsewhere);
     if let Some(program) = green.filter(|_| scenario.engine.green > 0) {
@@ -216,6 +216,18 @@ fn order(name: &str, args: &Args, seed: Option<u64>) -> anyhow::Result<(Order, O
     }
     let order = prepare::prepare(scenario, &origin)?;
     Ok((Order { again: again(name, args, order.scenario.seed), ..order }, lacks))
+}
+
+/// Why the faults of a scenario can't be injected into the target that is given.
+///
+/// # Errors
+/// Nor into the one that the run would start itself.
+fn elsewhere(scenario: &Scenario, target: Option<&str>) -> std::result::Result<Option<String>, String> {
+    let Some(target) = target else {
+        return on_no_node(scenario, scenario.engine.count()).map_or(Ok(None), Err);
+    };
+    let several = || on_no_node(scenario, target.split(',').count());
+    Ok(not_on_a_server_of_others(scenario).or_else(several))
 }
 
 /// Where the program of the nodes that stand by comes from.

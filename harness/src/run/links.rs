@@ -5,7 +5,7 @@ use super::directory::Directory;
 use crate::failure::{Blame, Result};
 use crate::program;
 use crate::scenario::drill::LinkEntry;
-use crate::scenario::validate::drill::{CLIENTS, WORKERS};
+use crate::scenario::validate::drill::OURS;
 use crate::target::conductor::Conductor;
 use anyhow::Context as _;
 use shakedown_chaos::probe::Probe;
@@ -18,8 +18,6 @@ use std::time::Duration;
 
 /// Name of the proxy's node.
 const PROXY: &str = "proxy";
-/// Links between the harness and its target.
-const OURS: [&str; 2] = [CLIENTS, WORKERS];
 /// A proxy opens one port.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -103,11 +101,14 @@ async fn own(
     wanted: BTreeSet<String>,
     directory: &Directory,
 ) -> Result<BTreeMap<String, Vec<SocketAddr>>> {
-    let (local, nodes) = (cast.local(), target.authorities());
-    let probe = Probe::http(&format!("{}/health", target.path()));
+    let local = cast.local();
+    let nodes: Vec<(String, Probe)> = target
+        .places()
+        .map(|(authority, path)| (authority, Probe::http(&format!("{path}/health"))))
+        .collect();
     start_proxy(cast, directory).await?;
     let make = move || {
-        let to = |(at, name): (&String, String)| {
+        let to = |((at, probe), name): (&(String, Probe), String)| {
             let upstream = at.to_socket_addrs().ok().and_then(|mut found| found.next());
             let upstream = upstream.with_context(|| format!("{at} is no address that a link can lead to"))?;
             anyhow::Ok(local.add_link(&name, upstream, Some(probe.clone()))?)

@@ -57,6 +57,11 @@ impl Host {
         directory: &Directory,
     ) -> Result<Self> {
         let target = Conductor::new(url).blame_input()?;
+        if target.roots().len() > 1 {
+            // They have no names here: only the links to them can be hurt.
+            let all: Vec<_> = target.roots().iter().map(|root| (root.clone(), root.clone())).collect();
+            cast.local().add_casting(Arc::new(move |role: &Role| leader::cast(role, &all)));
+        }
         let links = links::make(&cast, &target, named, directory).await?;
         Ok(Self { target, links, cast, database: None, nodes: None, watch: None, ours: false })
     }

@@ -41,6 +41,11 @@ impl Engine {
         *self == Self::default()
     }
 
+    /// How many nodes there are, those that stand by too.
+    pub fn count(&self) -> usize {
+        self.names().len() + self.green_names().len()
+    }
+
     /// The names of the nodes that run from the beginning.
     pub fn names(&self) -> Vec<String> {
         match (self.nodes, self.green) {

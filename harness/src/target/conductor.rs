@@ -74,23 +74,28 @@ impl Conductor {
         &self.base
     }
 
-    /// The same server as seen through proxies, one before each of its nodes.
+    /// The same server as seen through proxies: one before each of its nodes, or one before the first.
     pub fn base_at(&self, addresses: &[SocketAddr]) -> String {
-        let path = self.path();
-        let bases: Vec<String> =
-            addresses.iter().map(|address| format!("http://{address}{path}/api")).collect();
+        let bases: Vec<String> = addresses
+            .iter()
+            .zip(self.places())
+            .map(|(address, (_, path))| format!("http://{address}{path}/api"))
+            .collect();
         bases.join(",")
     }
 
-    /// Where its nodes are: host and port of each.
-    pub fn authorities(&self) -> Vec<String> {
-        self.nodes.roots.iter().map(|root| authority(root)).collect()
+    /// Of each node host and port, and what stands before `/api` and `/health` in paths: `/conductor` of
+    /// `http://host/conductor/api`.
+    pub fn places(&self) -> impl Iterator<Item = (String, &str)> {
+        self.nodes.roots.iter().map(|root| {
+            let rest = root.trim_start_matches("http://");
+            (authority(root), rest.find('/').map_or("", |slash| &rest[slash..]))
+        })
     }
 
-    /// What stands before `/api` and `/health` in paths: `/conductor` of `http://host/conductor/api`.
-    pub fn path(&self) -> &str {
-        let rest = self.nodes.roots[0].trim_start_matches("http://");
-        rest.find('/').map_or("", |slash| &rest[slash..])
+    /// The URL of each node, without `/api`.
+    pub fn roots(&self) -> &[String] {
+        &self.nodes.roots
     }
 
     /// `GET /health`, which Conductor has beside the API.
@@ -335,6 +340,16 @@ mod tests {
             Conductor::new("http://a:1,http://b:2/api").unwrap().base(),
             "http://a:1/api,http://b:2/api"
         );
+    }
+
+    #[test]
+    fn each_node_is_met_behind_its_link_under_its_own_path() {
+        let target = Conductor::new("http://a:1/x/api,http://b").unwrap();
+        let places: Vec<_> = target.places().collect();
+        assert_eq!(places, [("a:1".to_owned(), "/x"), ("b:80".to_owned(), "")]);
+        let links = [([127, 0, 0, 1], 7).into(), ([127, 0, 0, 1], 8).into()];
+        assert_eq!(target.base_at(&links), "http://127.0.0.1:7/x/api,http://127.0.0.1:8/api");
+        assert_eq!(target.base_at(&links[..1]), "http://127.0.0.1:7/x/api");
     }
 
     #[tokio::test]

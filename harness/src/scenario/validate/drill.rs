@@ -1,5 +1,6 @@
 //! What probes, worker processes and faults must fulfil.
 
+use super::target::MOST_NODES;
 use super::{Finding, check_name, refuse, target};
 use crate::plan::PROBES;
 use crate::scenario::fault::{FaultEntry, duration};
@@ -17,6 +18,8 @@ pub const WORKER_PREFIX: &str = "worker-";
 pub const CLIENTS: &str = "clients";
 /// The link over which workers reach the target.
 pub const WORKERS: &str = "workers";
+/// The links between the harness and its target.
+pub const OURS: [&str; 2] = [CLIENTS, WORKERS];
 /// More processes than this share a machine for no purpose.
 const MOST_PROCESSES: u32 = 64;
 
@@ -221,17 +224,34 @@ pub fn roles(scenario: &Scenario) -> Vec<Role> {
         }));
     }
     let named = scenario.link.iter().map(|link| link.name.as_str());
-    roles.extend([CLIENTS, WORKERS].into_iter().chain(named).map(|link| Role::Link(link.to_owned())));
-    roles.extend([CLIENTS, WORKERS].into_iter().flat_map(|link| parts(scenario, link)));
+    roles.extend(OURS.into_iter().chain(named).map(|link| Role::Link(link.to_owned())));
+    let made = OURS.into_iter().filter(|link| scenario.link.iter().all(|entry| entry.name != *link));
+    roles.extend(made.flat_map(|link| parts(scenario, link)));
     roles
 }
 
-/// A link to several nodes is one to each.
+/// A link to several nodes is one to each. How many nodes a target of the user's own has is not known yet.
 fn parts(scenario: &Scenario, link: &str) -> Vec<Role> {
-    let nodes = scenario.engine.names().len() + scenario.engine.green_names().len();
-    if nodes < 2 {
-        return Vec::new();
-    }
+    let nodes = match scenario.engine.count() {
+        1 => MOST_NODES as usize,
+        several => several,
+    };
     let numbers = (1..=nodes).map(|number| number.to_string());
     numbers.chain([LEADER.to_owned()]).map(|part| Role::Link(format!("{link}.{part}"))).collect()
+}
+
+/// Why a fault is on a part of a link that leads nowhere in a target of so many nodes, if one is.
+pub fn on_no_node(scenario: &Scenario, nodes: usize) -> Option<String> {
+    let is_none = |role: &Role| {
+        let Role::Link(name) = role else { return false };
+        let part = part_of_link(name).filter(|(whole, _)| OURS.contains(whole)).map(|(_, part)| part);
+        // The leader is one of several.
+        part.is_some_and(|part| part.parse().map_or(nodes < 2, |number: usize| nodes < number.max(2)))
+    };
+    let fault = scenario.fault.iter().find(|fault| is_none(&fault.on))?;
+    Some(format!(
+        "its fault {:?} is on {}, the link to one of several nodes, and the number of nodes here is {nodes}: give the URLs of \
+         all nodes of your own (--target URL,URL), or let several run ([engine] nodes = 2)",
+        fault.name, fault.on
+    ))
 }

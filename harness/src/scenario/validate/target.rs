@@ -8,7 +8,7 @@ use shakedown_chaos::fault::Fault;
 use shakedown_chaos::role::{LEADER, Role, Seat};
 
 /// More nodes than this only wait for each other.
-const MOST_NODES: u32 = 5;
+pub const MOST_NODES: u32 = 5;
 /// Links of the pair of databases.
 const DATABASE_LINKS: [&str; 3] = ["db.primary", "db.standby", "db.replication"];
 
