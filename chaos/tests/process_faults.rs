@@ -1,12 +1,14 @@
 //! Faults of processes, on real ones: what each does is seen from outside, and so is that it was undone.
 
 use crate::stage::{LIMIT, Stage, is_root, now, shell, until};
+use shakedown_chaos::clock;
 use shakedown_chaos::drill::Phase;
 use shakedown_chaos::fault::Fault;
 use shakedown_chaos::ledger::Account;
 use shakedown_chaos::process::Identity;
 use shakedown_chaos::schedule::{Planned, Trigger};
 use shakedown_chaos::substrate::local::{NodeChange, Supervision};
+use std::sync::Arc;
 use std::time::Duration;
 
 const SLEEPER: &str = "echo ready; exec sleep 60";
@@ -79,6 +81,33 @@ fn a_node_that_is_started_only_to_be_asked_is_not_back() {
     assert_eq!(stage.phases(), WHOLE);
     assert_eq!(stage.fault(Phase::Healed).at_ns, back.at_ns);
     assert!(back.at_ns > asked.at_ns);
+    let nodes = stage.nodes.lock().unwrap().clone();
+    assert!(nodes.iter().all(|event| event.pid != asked.pid), "nobody is told of it: {nodes:?}");
+    let told: Vec<NodeChange> = nodes.iter().map(|event| event.change).collect();
+    let life = [NodeChange::Started, NodeChange::Ready, NodeChange::Ended];
+    assert_eq!(told, [&life[..], &life[..2]].concat());
+}
+
+#[test]
+fn a_managed_node_that_is_to_stay_away_for_a_while_waits_for_nobody_meanwhile() {
+    let stage = Stage::new(&[]);
+    let mut spec = shell(stage.folder.path(), "engine", "engine", SLEEPER);
+    spec.supervision = Supervision::Manager;
+    let node = stage.local.prepare_node(spec).unwrap();
+    node.want();
+    for _ in 0..30 {
+        node.await_unhindered(node.release(), LIMIT).unwrap();
+        let killed_ns = clock::now_ns();
+        let killer = Arc::clone(&node);
+        let kill = std::thread::spawn(move || killer.kill(Some(10 * MS)).unwrap());
+        // Without a pause: the moment in which it could be wrong is a short one.
+        while !node.waits_for_release() && clock::now_ns() - killed_ns < 10_000_000_000 {
+            std::hint::spin_loop();
+        }
+        let waits_ns = clock::now_ns();
+        let ended_ns = kill.join().unwrap().ended.at_ns;
+        assert!(waits_ns - ended_ns >= 10_000_000, "it was to be away for 10 ms");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::super::link::{Link, LinkError};
 use super::{Local, NodeError, NodeSpec, Spec, Supervision};
 use crate::probe::Probe;
 use crate::proxy::client::NewProxy;
-use crate::role::part_of_link;
+use crate::role::{LEADER, part_of_link};
 use std::net::SocketAddr;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -102,7 +102,10 @@ impl Local {
         };
         let found: Vec<Link> = self.links().all.iter().filter(is_meant).cloned().collect();
         if found.is_empty() {
-            let nobody = format!("there is no link {name:?} now; run it where the target has that link");
+            let nobody = match part_of_link(name) {
+                Some((link, LEADER)) => format!("nobody leads now, as far as the nodes behind {link:?} say"),
+                _ => format!("there is no link {name:?} now; run it where the target has that link"),
+            };
             return Err(Unaimed::Nobody(nobody));
         }
         Ok(found)

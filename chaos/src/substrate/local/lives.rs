@@ -107,8 +107,8 @@ fn await_wanted(shared: &Shared) -> bool {
 /// One life: started, ready, ended. Tells how long it was ready; `None`: it never was.
 fn live(shared: &Shared) -> Option<Duration> {
     let launched = Node::launch(&shared.spec.spec, &shared.cage);
-    let mut node = match launched.and_then(|node| take_up(shared, node)) {
-        Ok(node) => node,
+    let (mut node, life, alone) = match launched.and_then(|node| take_up(shared, node)) {
+        Ok(taken) => taken,
         Err(error) => {
             let mut state = shared.lock();
             state.life += 1;
@@ -119,16 +119,18 @@ fn live(shared: &Shared) -> Option<Duration> {
         }
     };
     let pid = node.pid();
-    let (life, alone) = {
-        let state = shared.lock();
-        (state.life, state.alone)
+    // To everybody else it is not back, and a clock that stops at what is told here would stop too early.
+    let tell = |change, at_ns, text: &str| {
+        if !alone {
+            shared.tell(change, pid, at_ns, text);
+        }
     };
     let ready = node.await_ready().map(str::to_owned);
     let at_ns = clock::now_ns();
     let ready_ns = ready.is_ok().then_some(at_ns);
     match ready {
         Ok(text) => {
-            shared.tell(NodeChange::Ready, pid, at_ns, &text);
+            tell(NodeChange::Ready, at_ns, &text);
             shared.lock().ready = Some(Readiness { life, pid, at_ns, text, alone });
         }
         Err(error) => shared.lock().failed = Some((life, error)),
@@ -145,18 +147,19 @@ fn live(shared: &Shared) -> Option<Duration> {
         state.ended = Some(ended);
         drop(state);
         shared.changed.notify_all();
-        shared.tell(NodeChange::Ended, pid, at_ns, &ended.how());
+        tell(NodeChange::Ended, at_ns, &ended.how());
     }
     ready_ns.map(|ready_ns| Duration::from_nanos(at_ns.saturating_sub(ready_ns)))
 }
 
-fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
+/// Its process is there: which life that is, and whether it is [for one alone](State::alone).
+fn take_up(shared: &Shared, node: Node) -> Result<(Node, u64, bool), NodeError> {
     let at_ns = clock::now_ns();
     let pid = node.pid();
     let control = |source| NodeError::Control { name: shared.spec.spec.name.clone(), pid, source };
     let descriptor = process::descriptor(pid).map_err(control)?;
     let identity = Identity::of(pid).unwrap_or(Identity { pid, start_ticks: 0 });
-    {
+    let (life, alone) = {
         let mut state = shared.lock();
         state.life += 1;
         state.running = Some(Running { identity, descriptor });
@@ -166,10 +169,13 @@ fn take_up(shared: &Shared, node: Node) -> Result<Node, NodeError> {
             state.running = None;
             return Err(NodeError::NotRunning { name: shared.spec.spec.name.clone() });
         }
-    }
+        (state.life, state.alone)
+    };
     shared.changed.notify_all();
-    shared.tell(NodeChange::Started, pid, at_ns, "");
-    Ok(node)
+    if !alone {
+        shared.tell(NodeChange::Started, pid, at_ns, "");
+    }
+    Ok((node, life, alone))
 }
 
 /// After an end: waits as long as the supervision says, or gives the node up.

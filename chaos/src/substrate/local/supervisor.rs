@@ -229,7 +229,7 @@ impl Supervised {
     }
 
     /// Lets it start for the caller alone, who [holds](Self::hold) it again afterwards: whoever
-    /// [waits for it to be back](Self::await_ready) goes on waiting.
+    /// [waits for it to be back](Self::await_ready) goes on waiting, and nobody is told of this life.
     pub fn release_alone(&self) -> u64 {
         self.let_start(true)
     }
@@ -245,7 +245,9 @@ impl Supervised {
     #[must_use]
     pub fn waits_for_release(&self) -> bool {
         let state = self.lock();
-        state.running.is_none() && state.held && state.wanted && state.away == 0 && !state.rests
+        // Between its end and its rest it is still to be seen how long that is.
+        let rests = state.rests || state.again_after.is_some();
+        state.running.is_none() && state.held && state.wanted && state.away == 0 && !rests
     }
 
     pub(super) fn end_life(&self, life: u64, sent_ns: u64, grace: Duration) -> Result<Brought, NodeError> {
