@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Accepts until it is told to close, and then what waits already.
+/// Accepts until it is told to close, and then what waits already. Whether those are answered is up to the server: to how
+/// long it goes on reading after that.
 pub(crate) struct Door {
     address: SocketAddr,
     /// Until it is closed.
@@ -52,10 +53,13 @@ impl Door {
                     stream.set_nonblocking(true)?;
                     self.late.push_back(TcpStream::from_std(stream)?);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Ok(()),
+                    io::ErrorKind::Interrupted => {}
+                    // One that waited is gone; the next one may be there.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
+                    _ => return Err(error),
+                },
             }
         }
     }
@@ -76,7 +80,7 @@ impl Listener for Door {
         if let Some(listener) = self.listener.take()
             && let Err(error) = self.shut(listener)
         {
-            tracing::warn!(%error, "not every connection that waited could be taken");
+            tracing::warn!(%error, "connections that waited could not be taken, and are reset");
         }
         if let Some(stream) = self.late.pop_front() {
             return (stream, self.address);
