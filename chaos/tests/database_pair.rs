@@ -7,6 +7,8 @@ use shakedown_chaos::process;
 use shakedown_chaos::proxy::client::Control;
 use shakedown_chaos::role::Seat;
 use shakedown_chaos::substrate::database::{Fence, Phase, Settings, Side};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// What a busy machine may add to a timer.
@@ -85,6 +87,38 @@ fn a_hung_primary_that_comes_back_refuses_late_writes() {
     assert!(first < 3_000_000_000, "first write {first} ns after it hung");
     let seats = [Side::First, Side::Second].map(|side| late_rows(&act, side));
     assert_eq!(seats, [0, 0], "no late write is anywhere");
+}
+
+/// The fence by links alone holds though a fault had cut one of them before, and is healed while it is up.
+#[test]
+fn a_link_that_a_fault_heals_stays_closed_as_long_as_the_fence_is_up() {
+    let fenced = Settings { fence: Fence::Link, ..Settings::default() };
+    let Some(act) = Act::new(fenced) else { return };
+    let control = Control::new(&act.stage.local.proxy_control().unwrap()).unwrap();
+    let runtime = pairs::runtime();
+    let cut = |is_cut: bool| runtime.block_on(control.set_enabled("db-1", !is_cut)).unwrap();
+    let address: SocketAddr = runtime.block_on(control.proxy("db-1")).unwrap().listen.parse().unwrap();
+    // A server answers this in one byte before it knows who asks; one that is stopped says nothing, nor does its system
+    // close the connection.
+    let asked = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47])?;
+        stream.read(&mut [0])
+    };
+    assert_eq!(asked().unwrap(), 1, "it leads to the primary");
+    cut(true);
+    let paused = act.db.pause(Seat::Primary).unwrap();
+    act.await_phase(Phase::Writable, 0);
+    cut(false);
+    let is_closed = match asked() {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    };
+    assert!(is_closed, "whoever connects is sent away, and does not wait for the old primary to go on");
+    drop(paused);
+    act.await_phase(Phase::RedundancyRestored, 0);
+    assert_eq!(asked().unwrap(), 1, "it leads to the new standby");
 }
 
 /// The usual fence: the whole of it is killed though it is stopped.

@@ -8,6 +8,7 @@ mod config;
 mod event;
 mod front;
 mod keeper;
+mod links;
 mod manager;
 mod pair;
 mod place;

@@ -3,6 +3,7 @@
 use super::binaries::{self, Binaries};
 use super::cluster::{Cluster, Kitchen, NodeNames};
 use super::config::Changing;
+use super::links::Links;
 use super::place::{self, Home};
 use super::settings::Settings;
 use super::sql::{Door, Session};
@@ -13,7 +14,6 @@ use crate::proxy::client::Control;
 use crate::role::{Role, Seat};
 use crate::substrate::link::block_on;
 use crate::substrate::local::Local;
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -40,23 +40,10 @@ pub struct Pair {
     clusters: [Cluster; 2],
     links: Option<Links>,
     primary: Mutex<Side>,
-    /// Links that we cut.
-    cuts: Mutex<BTreeSet<String>>,
     /// Its backups and the archive of its log, where a backup is planned.
     pub vault: Option<Vault>,
     password: String,
     home: Home,
-}
-
-/// The connections to two databases, each through a proxy.
-struct Links {
-    control: Control,
-    /// Those of clients, to each.
-    clients: [SocketAddr; 2],
-    /// Those of standbys, from each.
-    replication: [SocketAddr; 2],
-    /// That of clients, to whoever is the primary.
-    moving: SocketAddr,
 }
 
 impl Pair {
@@ -89,9 +76,8 @@ impl Pair {
         };
         let clusters = attempt().inspect_err(|_| retire(&local, Duration::ZERO))?;
         let primary = Mutex::new(Side::First);
-        let (links, cuts) = (None, Mutex::default());
-        let mut pair =
-            Self { settings, binaries, local, clusters, links, primary, cuts, vault, password, home };
+        let links = None;
+        let mut pair = Self { settings, binaries, local, clusters, links, primary, vault, password, home };
         pair.bring_up().inspect_err(|_| pair.stop(Duration::ZERO))?;
         Ok(pair)
     }
@@ -152,7 +138,8 @@ impl Pair {
         let (first, second) = (Side::First, Side::Second);
         let clients = [client(&client_link(first), first)?, client(&client_link(second), second)?];
         let replication = [standby(first)?, standby(second)?];
-        Ok(Links { control, clients, replication, moving: client(MOVING_LINK, first)? })
+        let moving = client(MOVING_LINK, first)?;
+        Ok(Links { control, clients, replication, moving, cuts: Mutex::default() })
     }
 
     /// One of the two.
@@ -271,24 +258,12 @@ impl Pair {
         self.switch(&replication_link(side), is_cut).await
     }
 
-    /// Cuts a link, or heals it when it was we who cut it: what a fault has cut is the fault's to heal.
     async fn switch(&self, link: &str, is_cut: bool) -> Result<(), DatabaseError> {
-        let Some(Links { control, .. }) = &self.links else { return Ok(()) };
-        let ours = || self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-        let stays = if is_cut {
-            !control.proxy(link).await.map_err(DatabaseError::proxy)?.enabled
-        } else {
-            !ours().contains(link)
-        };
-        if !stays {
-            control.set_enabled(link, !is_cut).await.map_err(DatabaseError::proxy)?;
-            if is_cut {
-                ours().insert(link.to_owned())
-            } else {
-                ours().remove(link)
-            };
+        match &self.links {
+            None => Ok(()),
+            Some(links) if is_cut => links.cut(link).await,
+            Some(links) => links.heal(link).await,
         }
-        Ok(())
     }
 
     /// Leads clients to the primary `side`, and faults on `db.primary` too.
