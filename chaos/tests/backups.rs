@@ -4,6 +4,7 @@ use crate::pairs::{Act, Writer};
 use crate::stage::{Asked, Stage, dummy, now, shell, until};
 use shakedown_chaos::drill::Phase as Step;
 use shakedown_chaos::fault::Fault;
+use shakedown_chaos::process::Identity;
 use shakedown_chaos::role::Seat;
 use shakedown_chaos::schedule::{Planned, Scope, Trigger, draw};
 use shakedown_chaos::substrate::database::{Phase, Settings, Side};
@@ -189,4 +190,47 @@ fn a_restored_pair_has_everything_up_to_the_last_archived_log() {
     // The next disaster finds the archive on another timeline, and a failover works as ever.
     act.db.kill(Seat::Primary).unwrap();
     act.await_phase(Phase::Promoted, 0);
+}
+
+/// What the old primary had not archived when it was killed, the standby has: a backup from before a failover is restored to
+/// after it, and no hole in the log ends the way there.
+#[test]
+fn a_backup_from_before_a_failover_is_restored_to_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let Some(act) = Act::planned(Settings::default(), &planned("db.primary", &[], &go)) else { return };
+    act.table();
+    let writer = Writer::start(act.db.url());
+    let drill = act.stage.play();
+    until("the backup is whole", || act.stage.phases().contains(&Step::Healed));
+    // Whole pieces of the log that the primary does not archive any more.
+    let is_archiver = |one: &&Identity| {
+        fs::read_to_string(format!("/proc/{}/cmdline", one.pid)).is_ok_and(|told| told.contains("archiver"))
+    };
+    let tree = act.db.process(Side::First).unwrap().tree();
+    assert!(tree.iter().find(is_archiver).unwrap().signal(libc::SIGSTOP).unwrap());
+    for _ in 0..3 {
+        let count = act.rows(Side::First).len();
+        until("rows are written", || act.rows(Side::First).len() > count + 20);
+        act.one_in_postgres(Side::First, "SELECT (pg_switch_wal() - '0/0')::bigint");
+    }
+    let killed_ns = act.db.kill(Seat::Primary).unwrap().sent_ns;
+    act.await_phase(Phase::RedundancyRestored, 0);
+    let count = act.rows(Side::Second).len();
+    until("rows are written after", || act.rows(Side::Second).len() > count + 1_000);
+    let failures = "SELECT failed_count FROM pg_stat_archiver";
+    let failed = [Side::First, Side::Second].map(|side| act.one_in_postgres(side, failures));
+    assert_eq!(failed, [0, 0], "both archive the same pieces, and neither is in the other's way");
+    fs::write(&go, "").unwrap();
+    let gone = act.await_phase(Phase::Destroyed, 0);
+    until("every injection is over", || drill.open() == 0);
+    assert!(drill.finish().is_empty(), "{:#?}", act.stage.faults.lock().unwrap());
+    let account = writer.end();
+    let lost = account.lost(&act.agree());
+    let oldest = lost.first().map(|n| account.acknowledged.iter().find(|(one, _)| one == n).unwrap().1);
+    let oldest_ns = oldest.unwrap_or(gone.at_ns);
+    eprintln!("{} lost of {} acknowledged", lost.len(), account.acknowledged.len());
+    assert!(oldest_ns > killed_ns, "everything from before the failover is there");
+    let age = Duration::from_nanos(gone.at_ns.saturating_sub(oldest_ns));
+    assert!(age < Duration::from_secs(4), "archive_timeout is a second: {age:?}");
 }

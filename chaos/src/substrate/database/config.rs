@@ -26,11 +26,11 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Copies a piece, and fails when it did not. One that is there is never written over, and is no failure when it is the
-    /// same: the database may ask twice.
-    fn archive_command(&self) -> String {
+    /// Copies a piece for the database of that name, and fails when it did not. One that is there is never written over, and
+    /// is no failure when it is the same: both databases archive, and each may ask twice.
+    fn archive_command(&self, name: &str) -> String {
         let to = |end: &str| format!("{}/%f{end}", shell_word(&self.folder));
-        let (whole, part) = (to(""), to(".part"));
+        let (whole, part) = (to(""), to(&format!(".{name}.part")));
         format!("if test -f {whole}; then cmp -s %p {whole}; else cp %p {part} && mv {part} {whole}; fi")
     }
 
@@ -96,9 +96,10 @@ pub fn postgresql_conf(fixed: &Fixed<'_>) -> String {
         ("logging_collector", "off"),
     ];
     let archived =
-        fixed.archive.map(|archive| (archive.archive_command(), format!("{}s", archive.timeout_s)));
+        fixed.archive.map(|archive| (archive.archive_command(fixed.name), format!("{}s", archive.timeout_s)));
+    // A standby too: what its primary had not archived when it died would be in no archive.
     let archiving = archived.iter().flat_map(|(command, timeout)| {
-        [("archive_mode", "on"), ("archive_command", command), ("archive_timeout", timeout)]
+        [("archive_mode", "always"), ("archive_command", command), ("archive_timeout", timeout)]
     });
     let more = fixed.more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     lines(settings.into_iter().chain(archiving).chain(more))
@@ -177,7 +178,10 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("archive_mode = 'on'\n") && text.contains("archive_timeout = '1s'\n"),
+            text.contains(&format!(
+                "else cp %p {folder}/%f.db-1.part && mv {folder}/%f.db-1.part {folder}/%f; fi"
+            )) && text.contains("archive_mode = 'always'\n")
+                && text.contains("archive_timeout = '1s'\n"),
             "{text}"
         );
         let restored = Changing { restore_command: Some(archive.restore_command()), ..Changing::default() };
