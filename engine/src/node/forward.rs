@@ -29,6 +29,10 @@ const CONNECT: Duration = Duration::from_millis(1000);
 const ANSWER: Duration = Duration::from_secs(310);
 /// So long may the answer of a leader still come after it lost the lead: what it did before stands.
 const LAST_WORD: Duration = Duration::from_millis(250);
+/// And so long at most, as long as it is there: it answers all that it was sent, and only one that hangs or is cut off does not.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Within this it says that it is there.
+const THERE: Duration = Duration::from_millis(500);
 /// Time between two tries to reach a leader that takes no connections.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -175,13 +179,6 @@ impl Way {
             }
         };
         self.view.counts.forwarded.fetch_add(1, Ordering::Relaxed);
-        let mut role = self.view.role.clone();
-        // A leader that is none any more may never answer.
-        let deposed = async {
-            let same = |now: &Role| matches!(now, Role::Following(Some(now)) if is_same(now, leader));
-            let _ = role.wait_for(|now| !same(now)).await;
-            tokio::time::sleep(LAST_WORD).await;
-        };
         tokio::select! {
             answer = tokio::time::timeout(ANSWER, self.ask(request)) => match answer {
                 Ok(Ok(answer)) if answer.headers().contains_key(NOT_LEADING) => {
@@ -194,8 +191,27 @@ impl Way {
                 }
                 Err(_) => Sent::Unanswered(format!("the leader {node} at {url} took too long")),
             },
-            () = deposed => Sent::Unanswered(format!("the leader {node} at {url} lost the lead before it answered")),
+            () = self.outlived(leader) => Sent::Unanswered(format!("the leader {node} at {url} lost the lead before it answered")),
         }
+    }
+
+    /// Returns when a leader is none any more, and nothing is to be expected of it.
+    async fn outlived(&self, leader: &Leader) {
+        let same = |now: &Role| matches!(now, Role::Following(Some(now)) if is_same(now, leader));
+        let _ = self.view.role.clone().wait_for(|now| !same(now)).await;
+        let until = Instant::now() + LAST_WORDS;
+        tokio::time::sleep(LAST_WORD).await;
+        while Instant::now() < until && self.is_there(leader).await {
+            tokio::time::sleep(LAST_WORD).await;
+        }
+    }
+
+    /// Whether a node says anything. A connect that is refused says something too: it ends, and the connection over which its
+    /// answer is to come tells the rest.
+    async fn is_there(&self, Leader { url, .. }: &Leader) -> bool {
+        let url = format!("{}/health", url.trim_end_matches('/'));
+        let Ok(question) = hyper::Request::get(url).body(Full::default()) else { return false };
+        tokio::time::timeout(THERE, self.client.request(question)).await.is_ok()
     }
 }
 
@@ -228,4 +244,64 @@ fn marked(answer: hyper::Response<Bytes>, name: &str) -> Response {
     let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
     parts.headers.insert(HOP, name);
     Response::from_parts(parts, Body::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::NodeCounts;
+    use axum::routing::{get, post};
+    use std::sync::Arc;
+    use tokio::net::TcpListener;
+    use tokio::sync::{Notify, watch};
+    use tower::ServiceExt;
+
+    /// What a client is told of a request that was handed on to `leader` just before another one got the lead.
+    async fn told(leader: Router, has_it: Arc<Notify>) -> (StatusCode, Bytes) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(axum::serve(listener, leader).into_future());
+        let leads =
+            |node: &str| Role::Following(Some(Leader { node: node.to_owned(), url: url.clone(), epoch: 1 }));
+        let (now, role) = watch::channel(leads("one"));
+        let (counts, leaving) = (Arc::<NodeCounts>::default(), Arc::default());
+        let view = View { name: "two".to_owned(), role, counts, patience: LAST_WORDS, leaving };
+        let request = Request::post("/api/workflow").body(Body::empty()).unwrap();
+        let answer = tokio::spawn(routed(Router::new(), view).oneshot(request));
+        has_it.notified().await;
+        now.send(leads("three")).unwrap();
+        let answer = answer.await.unwrap().unwrap();
+        server.abort();
+        (answer.status(), answer.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_leader_of_before_has_its_last_word_as_long_as_it_is_there() {
+        let (has_it, asked) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (got, await_asked, ask) = (Arc::clone(&has_it), Arc::clone(&asked), asked);
+        // It is slow: it answers when it was asked whether it is there.
+        let start = post(async move || {
+            got.notify_one();
+            await_asked.notified().await;
+            "started"
+        });
+        let health = get(async move || ask.notify_one());
+        let leader = Router::new().route("/api/workflow", start).route("/health", health);
+        assert_eq!(told(leader, has_it).await, (StatusCode::OK, Bytes::from("started")));
+    }
+
+    #[tokio::test]
+    async fn a_leader_of_before_that_says_nothing_is_not_waited_for() {
+        let has_it = Arc::new(Notify::new());
+        let got = Arc::clone(&has_it);
+        let start = post(async move || {
+            got.notify_one();
+            std::future::pending::<()>().await;
+        });
+        let hangs = get(std::future::pending::<()>);
+        let leader = Router::new().route("/api/workflow", start).route("/health", hangs);
+        let (status, body) = told(leader, has_it).await;
+        assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+        assert!(String::from_utf8_lossy(&body).contains("lost the lead before it answered"), "{body:?}");
+    }
 }

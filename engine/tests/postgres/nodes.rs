@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, address, shared};
 use crate::process::{Answer, LIMIT, Node, receive, send, until};
 use crate::store::pair;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -43,17 +43,21 @@ impl Drop for Stop<'_> {
 struct Told {
     kept: Mutex<BTreeSet<String>>,
     refused: Mutex<BTreeSet<String>>,
-    unknown: Mutex<BTreeSet<String>>,
+    /// With what was heard instead of an answer.
+    unknown: Mutex<BTreeMap<String, String>>,
 }
 
 impl Told {
     fn note(&self, name: String, answer: std::io::Result<Answer>) {
-        let of = match answer {
+        let of = match &answer {
             Ok(Answer { status: 200, .. }) => &self.kept,
             Ok(Answer { status: 503, .. }) => &self.refused,
             // A connection that was refused has sent nothing.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => &self.refused,
-            Ok(Answer { status: 500 | 504, .. }) | Err(_) => &self.unknown,
+            Ok(Answer { status: 500 | 504, .. }) | Err(_) => {
+                drop(self.unknown.lock().unwrap().insert(name, format!("{answer:?}")));
+                return;
+            }
             Ok(other) => panic!("{name}: {other:?}"),
         };
         of.lock().unwrap().insert(name);
@@ -67,7 +71,11 @@ impl Told {
         let there = started(node);
         let undone: Vec<_> = refused.intersection(&there).collect();
         assert!(undone.is_empty(), "refused, and there: {undone:?}");
-        (kept.len(), refused.len(), self.unknown.lock().unwrap().len())
+        let unknown = self.unknown.lock().unwrap();
+        if !unknown.is_empty() {
+            eprintln!("of unknown fate: {unknown:?}");
+        }
+        (kept.len(), refused.len(), unknown.len())
     }
 }
 
