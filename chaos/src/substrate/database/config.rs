@@ -31,7 +31,11 @@ impl Archive {
     fn archive_command(&self, name: &str) -> String {
         let to = |end: &str| format!("{}/%f{end}", shell_word(&self.folder));
         let (whole, part) = (to(""), to(&format!(".{name}.part")));
-        format!("if test -f {whole}; then cmp -s %p {whole}; else cp %p {part} && mv {part} {whole}; fi")
+        // A link, as that takes no other one's place: both may be at the same piece.
+        format!(
+            "if test -f {whole}; then cmp -s %p {whole}; \
+             else cp %p {part} && {{ ln {part} {whole} || cmp -s {part} {whole}; }} && rm {part}; fi"
+        )
     }
 
     /// Brings a piece back.
@@ -169,19 +173,35 @@ mod tests {
 
     #[test]
     fn an_archive_gets_copies_that_are_never_written_over() {
+        let home = tempfile::tempdir().unwrap();
+        let archive = Archive { folder: home.path().join("a 'b' 5%"), timeout_s: 1 };
+        std::fs::create_dir(&archive.folder).unwrap();
+        // As PostgreSQL has it carried out.
+        let bring = |name: &str, text: &str| {
+            let piece = home.path().join(name);
+            std::fs::write(&piece, text).unwrap();
+            let command = archive.archive_command(name).replace("%p", piece.to_str().unwrap());
+            let command = command.replace("%f", "0001").replace("%%", "%");
+            std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success()
+        };
+        let kept = || std::fs::read_to_string(archive.folder.join("0001")).unwrap();
+        assert!(bring("db-1", "log") && kept() == "log");
+        assert!(bring("db-1", "log") && bring("db-2", "log"), "the same piece is there, and that is well");
+        assert!(!bring("db-2", "other") && kept() == "log", "another one of its name is refused");
+        assert_eq!(std::fs::read_dir(&archive.folder).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn an_archive_is_filled_by_both_and_quoted_for_the_shell_and_once_more_for_the_file() {
         let archive = Archive { folder: PathBuf::from("/a 'b' 5%"), timeout_s: 1 };
         let text = postgresql_conf(&Fixed { name: "db-1", port: 1, archive: Some(&archive), more: &[] });
-        // Quoted for the shell, and once more for the file.
         let folder = r"''/a ''\\''''b''\\'''' 5%%''";
         assert!(
             text.contains(&format!("if test -f {folder}/%f; then cmp -s %p {folder}/%f; else")),
             "{text}"
         );
         assert!(
-            text.contains(&format!(
-                "else cp %p {folder}/%f.db-1.part && mv {folder}/%f.db-1.part {folder}/%f; fi"
-            )) && text.contains("archive_mode = 'always'\n")
-                && text.contains("archive_timeout = '1s'\n"),
+            text.contains("archive_mode = 'always'\n") && text.contains("archive_timeout = '1s'\n"),
             "{text}"
         );
         let restored = Changing { restore_command: Some(archive.restore_command()), ..Changing::default() };
