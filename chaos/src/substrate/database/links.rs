@@ -39,11 +39,14 @@ impl Links {
     /// # Errors
     /// The proxy doesn't do so.
     pub async fn cut(&self, link: &str) -> Result<(), DatabaseError> {
-        if self.cuts().contains_key(link) {
-            return Ok(());
-        }
-        let shown = self.control.proxy(link).await.map_err(DatabaseError::proxy)?;
-        let cut = if shown.enabled { Cut::Disabled } else { Cut::Bolted };
+        let known = self.cuts().get(link).copied();
+        let cut = match known {
+            Some(cut) => cut,
+            None if self.control.proxy(link).await.map_err(DatabaseError::proxy)?.enabled => Cut::Disabled,
+            None => Cut::Bolted,
+        };
+        // First: an order whose answer is lost may have been carried out, and is to be healed then.
+        self.cuts().insert(link.to_owned(), cut);
         match cut {
             Cut::Disabled => self.control.set_enabled(link, false).await.map(drop),
             Cut::Bolted => {
@@ -52,9 +55,7 @@ impl Links {
                 self.control.set_toxic(link, &bolt).await.map(drop)
             }
         }
-        .map_err(DatabaseError::proxy)?;
-        self.cuts().insert(link.to_owned(), cut);
-        Ok(())
+        .map_err(DatabaseError::proxy)
     }
 
     /// Heals a link when it was the manager who cut it.
